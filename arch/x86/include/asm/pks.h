@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Protection Keys Supervisor: the rights of the context that runs, and the
+ * hooks that keep IA32_PKRS equal to them.
+ *
+ * Consumers include <linux/pks.h>. The design, with the races that the order
+ * of the lines below is for, is in Documentation/arch/x86/pks.rst.
+ */
+#ifndef _ASM_X86_PKS_H
+#define _ASM_X86_PKS_H
+
+#include <linux/types.h>
+
+struct pt_regs;
+struct task_struct;
+struct thread_struct;
+
+#ifdef CONFIG_ARCH_ENABLE_SUPERVISOR_PKEYS
+
+#include <linux/build_bug.h>
+#include <linux/percpu.h>
+#include <linux/sched.h>
+
+#include <asm/cpufeature.h>
+#include <asm/fred.h>
+#include <asm/msr.h>
+#include <asm/pks_types.h>
+#include <asm/processor.h>
+#include <asm/ptrace.h>
+#include <asm/tlbflush.h>
+
+/*
+ * No rights have this value, as key 0 is never closed: the MSR is being
+ * written, or was lost in a reset.
+ */
+#define PKRS_UNKNOWN	0xffffffffu
+
+/* In the PKRS of a frame, likewise: it interrupted such a write. */
+#define PKRS_IN_FLIGHT	PKR_AD_BIT
+
+/* What IA32_PKRS of this CPU holds, or PKRS_UNKNOWN. */
+DECLARE_PER_CPU(u32, pkrs_msr);
+
+/* Raised each time a key is retired. */
+extern u16 pks_epoch;
+
+u64 __pks_revalidate(u64 word);
+void pks_bad_key(int pkey);
+
+/*
+ * The flag is held back from CPU detection until the boot CPU is set up and
+ * has shown that it enforces the rights, so it means "on", not "there". Until
+ * alternatives are patched this tests a bit in memory: all hooks go live with
+ * one store, and no exception sees its entry without its exit.
+ */
+static __always_inline bool pks_enabled(void)
+{
+	return cpu_feature_enabled(X86_FEATURE_PKS);
+}
+
+/* The CPU checks keys. The self-test needs that before pks_enabled() holds. */
+static inline bool pks_enforced(void)
+{
+	return cr4_read_shadow() & X86_CR4_PKS;
+}
+
+/*
+ * Make IA32_PKRS match the rights of @t, the current thread.
+ *
+ * WRMSR to PKRS is not serializing, but no later access that it governs runs
+ * before it, not even transiently (SDM vol. 3, "Protection Keys for Supervisor
+ * Pages"), so no fence follows.
+ *
+ * An interruption between any two lines runs this function itself, on entry
+ * and on exit, and finds one of these:
+ *
+ * - pkrs_msr is PKRS_UNKNOWN: it writes the MSR, whatever is in it.
+ * - pkrs_msr is what the MSR holds: it writes if that is not what it wants.
+ *
+ * Were pkrs_msr set to @want ahead of WRMSR, an interruption between the two
+ * that wants the same value would skip its write and run with the old rights.
+ * The thread may move to another CPU at any point, too; the context switch
+ * made that CPU's MSR match.
+ *
+ * The interruption can leave t->pks.pkrs more closed than it was if a key was
+ * retired, which makes the value in @want stale: look again after the write.
+ */
+static __always_inline void pks_sync(struct thread_struct *t)
+{
+	u32 want = READ_ONCE(t->pks.pkrs);
+
+	while (unlikely(this_cpu_read(pkrs_msr) != want)) {
+		this_cpu_write(pkrs_msr, PKRS_UNKNOWN);
+		native_wrmsr(MSR_IA32_PKRS, want, 0);
+		this_cpu_write(pkrs_msr, want);
+		want = READ_ONCE(t->pks.pkrs);
+	}
+}
+
+/*
+ * Rights that were put aside, by a context switch or in an exception frame,
+ * may name a key that was retired meanwhile and has a new owner now. Close
+ * every key retired since the epoch that @word was valid in.
+ *
+ * Reading an old pks_epoch is harmless: pks_retire_key() has not finished then,
+ * and its IPI still comes to this CPU and revalidates what runs there.
+ */
+static __always_inline u64 pks_revalidate(u64 word)
+{
+	if (unlikely((u16)(word >> 16) != READ_ONCE(pks_epoch)))
+		return __pks_revalidate(word);
+	return word;
+}
+
+/*
+ * Set the two bits of @pkey in the rights of the current context.
+ *
+ * An interruption puts back what it found, or that with retired keys closed.
+ * A value that is read, changed and written back could undo the latter, so
+ * each step is one instruction; only this CPU counts, so none needs a lock
+ * prefix. Bits are set before others are cleared: no state in between grants
+ * what neither the old nor the new rights do.
+ */
+static __always_inline void pks_set_rights(int pkey, u32 rights)
+{
+	struct thread_struct *t;
+
+	if (!pks_enabled())
+		return;
+
+	compiletime_assert(!__builtin_constant_p(pkey) ||
+			   (pkey > 0 && pkey < PKR_NR_PKEYS),
+			   "protection key out of range 1-15");
+	if (unlikely(pkey <= 0 || pkey >= PKR_NR_PKEYS)) {
+		pks_bad_key(pkey);
+		return;
+	}
+
+	t = &current->thread;
+	if (rights)
+		asm volatile("orl %1, %0" : "+m" (t->pks.pkrs)
+			     : "ri" (rights << PKR_SHIFT(pkey)));
+	if (rights != PKR_RIGHTS_MASK)
+		asm volatile("andl %1, %0" : "+m" (t->pks.pkrs)
+			     : "ri" (~((rights ^ PKR_RIGHTS_MASK) << PKR_SHIFT(pkey))));
+	pks_sync(t);
+}
+
+/*
+ * Where the interrupted rights are in the exception frame. IDT delivery pushes
+ * SS as 64 bits, of which IRETQ reads 16. FRED delivery uses all of them and
+ * ERETS checks them, but the last word of its frame is reserved and not read
+ * by ERETS (FRED specification, "ERETS").
+ */
+static __always_inline union pks_rights *pks_frame(struct pt_regs *regs)
+{
+#ifdef CONFIG_X86_FRED
+	if (cpu_feature_enabled(X86_FEATURE_FRED))
+		return (union pks_rights *)&fred_info(regs)->resv;
+#endif
+	return &regs->pks;
+}
+
+/**
+ * pks_regs_pkrs() - PKRS of the kernel context that an exception interrupted
+ * @regs: registers of an exception, interrupt or NMI that came from kernel mode
+ *
+ * Context: any, as long as the handler runs that @regs was passed to.
+ * Return: the value that IA32_PKRS gets back when the handler returns, keys
+ * that are retired meanwhile aside.
+ */
+static __always_inline u32 pks_regs_pkrs(struct pt_regs *regs)
+{
+	return pks_frame(regs)->pkrs & ~PKRS_IN_FLIGHT;
+}
+
+/*
+ * First act of an exception, interrupt or NMI, before anything that can be
+ * instrumented.
+ *
+ * A frame from user mode carries nothing. Rights that a thread took along to
+ * user mode, a bug of the consumer, must not reach the handler either: they
+ * end here.
+ */
+static __always_inline void pks_enter(struct pt_regs *regs)
+{
+	union pks_rights *frame = pks_frame(regs);
+	struct thread_struct *t;
+	u32 msr;
+
+	if (!pks_enabled())
+		return;
+
+	t = &current->thread;
+	if (!user_mode(regs))
+		frame->word = READ_ONCE(t->pks.word) | frame->ss;
+	WRITE_ONCE(t->pks.pkrs, PKRS_INIT_VALUE);
+
+	msr = this_cpu_read(pkrs_msr);
+	if (likely(msr == PKRS_INIT_VALUE))
+		return;
+	if (unlikely(msr == PKRS_UNKNOWN) && !user_mode(regs))
+		frame->pkrs |= PKRS_IN_FLIGHT;
+	pks_sync(t);
+}
+
+/*
+ * Last act, with interrupts off: the interrupted context gets back its rights.
+ *
+ * If it was about to execute WRMSR, it still will, possibly with rights to a
+ * key that was retired meanwhile. Until it has looked again, an interruption
+ * must write the MSR whatever it wants, so pkrs_msr goes back to unknown.
+ */
+static __always_inline void pks_exit(struct pt_regs *regs)
+{
+	struct thread_struct *t;
+	union pks_rights r;
+	bool in_flight;
+
+	if (!pks_enabled() || user_mode(regs))
+		return;
+
+	r.word = pks_revalidate(pks_frame(regs)->word);
+	in_flight = r.pkrs & PKRS_IN_FLIGHT;
+	r.pkrs &= ~PKRS_IN_FLIGHT;
+	r.ss = 0;
+
+	t = &current->thread;
+	WRITE_ONCE(t->pks.word, r.word);
+	pks_sync(t);
+	if (unlikely(in_flight))
+		this_cpu_write(pkrs_msr, PKRS_UNKNOWN);
+}
+
+/*
+ * The current thread is @next from here on. Interrupts are off; an NMI finds
+ * the rights of @next in its thread_struct and saves and restores those.
+ */
+static __always_inline void pks_switch_to(struct thread_struct *next)
+{
+	if (!pks_enabled())
+		return;
+
+	WRITE_ONCE(next->pks.word, pks_revalidate(next->pks.word));
+	pks_sync(next);
+}
+
+/* Nothing is inherited: the new thread @p starts with all keys closed. */
+static inline void pks_init_thread(struct task_struct *p)
+{
+	union pks_rights init = {
+		.pkrs	= PKRS_INIT_VALUE,
+		.epoch	= READ_ONCE(pks_epoch),
+	};
+
+	p->thread.pks = init;
+}
+
+/* exec: the thread goes on as another program. */
+static inline void pks_flush_thread(void)
+{
+	struct thread_struct *t = &current->thread;
+
+	if (!pks_enabled())
+		return;
+
+	WRITE_ONCE(t->pks.pkrs, PKRS_INIT_VALUE);
+	pks_sync(t);
+}
+
+/* A window has to be closed before the thread returns to user mode. */
+static __always_inline void pks_assert_closed(void)
+{
+	if (IS_ENABLED(CONFIG_DEBUG_ENTRY) && pks_enabled())
+		WARN_ON_ONCE(current->thread.pks.pkrs != PKRS_INIT_VALUE);
+}
+
+void pks_early_init(void);
+void pks_boot_init(void);
+void pks_init_cpu(void);
+
+bool pks_retire_key(int pkey);
+void pks_show_regs(struct pt_regs *regs, const char *log_lvl);
+void pks_show_fault(struct pt_regs *regs, unsigned long address);
+
+#else /* !CONFIG_ARCH_ENABLE_SUPERVISOR_PKEYS */
+
+static __always_inline bool pks_enabled(void) { return false; }
+static inline bool pks_enforced(void) { return false; }
+static __always_inline void pks_enter(struct pt_regs *regs) { }
+static __always_inline void pks_exit(struct pt_regs *regs) { }
+static __always_inline void pks_switch_to(struct thread_struct *next) { }
+static inline void pks_init_thread(struct task_struct *p) { }
+static inline void pks_flush_thread(void) { }
+static __always_inline void pks_assert_closed(void) { }
+static inline void pks_early_init(void) { }
+static inline void pks_boot_init(void) { }
+static inline void pks_init_cpu(void) { }
+static inline void pks_show_regs(struct pt_regs *regs, const char *log_lvl) { }
+static inline void pks_show_fault(struct pt_regs *regs, unsigned long address) { }
+
+#endif /* CONFIG_ARCH_ENABLE_SUPERVISOR_PKEYS */
+
+#endif /* _ASM_X86_PKS_H */

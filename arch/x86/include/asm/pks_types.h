@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _ASM_X86_PKS_TYPES_H
+#define _ASM_X86_PKS_TYPES_H
+
+#include <linux/types.h>
+
+#include <asm/pkeys_common.h>
+
+/**
+ * union pks_rights - the rights of one kernel context to the keys 1-15
+ * @word:	all of it, to be loaded and stored at once
+ * @ss:		SS selector in an IDT exception frame, zero elsewhere
+ * @epoch:	the key epoch that @pkrs was last valid in, see pks_revalidate()
+ * @pkrs:	the value for IA32_PKRS
+ *
+ * Lives in thread_struct for the context that runs and in the exception frame
+ * for the context that it interrupted. An interruption can strike between any
+ * two instructions and leave a newer @pkrs and @epoch behind, so the two are
+ * copied only together, as @word.
+ */
+union pks_rights {
+	u64	word;
+	struct {
+		u16	ss;
+		u16	epoch;
+		u32	pkrs;
+	};
+};
+
+/* The rights that every context starts with: all keys closed. */
+#define PKRS_INIT_VALUE		PKR_INIT_VALUE
+
+#ifdef CONFIG_ARCH_ENABLE_SUPERVISOR_PKEYS
+#define INIT_THREAD_PKS		.pks = { .pkrs = PKRS_INIT_VALUE },
+#else
+#define INIT_THREAD_PKS
+#endif
+
+#endif /* _ASM_X86_PKS_TYPES_H */

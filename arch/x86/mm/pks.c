@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Protection Keys Supervisor: set-up of the CPUs and retirement of keys.
+ *
+ * The rights and their hooks are in <asm/pks.h>, the owners of the keys in
+ * pks_keys.c.
+ */
+#define pr_fmt(fmt) "x86/pks: " fmt
+
+#include <linux/cpu.h>
+#include <linux/gfp.h>
+#include <linux/init.h>
+#include <linux/lockdep.h>
+#include <linux/printk.h>
+#include <linux/smp.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+
+#include <kunit/visibility.h>
+
+#include <asm/cpufeature.h>
+#include <asm/pgtable.h>
+#include <asm/pks.h>
+#include <asm/tlbflush.h>
+
+/* Unknown until pks_init_cpu() has run on the CPU. */
+DEFINE_PER_CPU(u32, pkrs_msr) = PKRS_UNKNOWN;
+EXPORT_PER_CPU_SYMBOL_GPL(pkrs_msr);
+
+u16 pks_epoch __read_mostly;
+EXPORT_SYMBOL_IF_KUNIT(pks_epoch);
+
+/* The epoch in which each key was last retired. Older rights to it are void. */
+static u16 pks_retired[PKR_NR_PKEYS] __read_mostly;
+
+/**
+ * __pks_revalidate() - Close the keys retired since @word was valid
+ * @word: rights with an epoch that is not the current one
+ *
+ * Context: any, exception entry code included.
+ * Return: the rights that are left, with the current epoch.
+ */
+noinstr u64 __pks_revalidate(u64 word)
+{
+	union pks_rights r = { .word = word };
+	/* Pairs with the release in pks_retire_key(). */
+	u16 now = smp_load_acquire(&pks_epoch);
+	int pkey;
+
+	for (pkey = 1; pkey < PKR_NR_PKEYS; pkey++) {
+		if (READ_ONCE(pks_retired[pkey]) <= r.epoch)
+			continue;
+		r.pkrs &= ~(PKR_RIGHTS_MASK << PKR_SHIFT(pkey));
+		r.pkrs |= PKR_AD_BIT << PKR_SHIFT(pkey);
+	}
+	r.epoch = now;
+
+	return r.word;
+}
+
+static void pks_revalidate_current(void *unused)
+{
+	struct thread_struct *t = &current->thread;
+
+	lockdep_assert_irqs_disabled();
+
+	WRITE_ONCE(t->pks.word, pks_revalidate(READ_ONCE(t->pks.word)));
+	pks_sync(t);
+}
+
+/**
+ * pks_retire_key() - Take the rights to a key from all contexts
+ * @pkey: the key
+ *
+ * A right can hide in three places. In the thread_struct of a thread that is
+ * not running, and in an exception frame, it carries an older epoch and is
+ * closed when it is loaded. In the thread that runs on a CPU it is reached by
+ * the IPI: the interrupted rights are in the frame then, and the handler
+ * returns through pks_exit(). Once every CPU has run the IPI, nothing that
+ * executes has the right, or an epoch from before the retirement that would
+ * take it from the key's next owner.
+ *
+ * Context: process context with the lock of the keys and cpus_read_lock()
+ * held: a CPU that comes up takes the current epoch along.
+ * Return: false if the epochs are used up. A wrapped epoch would make old
+ * rights look new, so the key must not be handed out again.
+ */
+bool pks_retire_key(int pkey)
+{
+	lockdep_assert_cpus_held();
+
+	if (pks_epoch == U16_MAX)
+		return false;
+
+	WRITE_ONCE(pks_retired[pkey], pks_epoch + 1);
+	/* Who sees the epoch sees the retirement. */
+	smp_store_release(&pks_epoch, pks_epoch + 1);
+	on_each_cpu(pks_revalidate_current, NULL, 1);
+
+	return true;
+}
+
+static bool pks_cpu_has __initdata;
+static bool pks_disabled __initdata;
+
+static int __init pks_disable(char *arg)
+{
+	if (*arg)
+		return 0;
+
+	pks_disabled = true;
+	return 1;
+}
+__setup("nopks", pks_disable);
+
+/**
+ * pks_early_init() - Take note that the CPU has PKS and hold the flag back
+ *
+ * Context: CPU detection on the boot CPU, before the first exception that can
+ * return through irqentry_exit().
+ */
+void __init pks_early_init(void)
+{
+	pks_cpu_has = boot_cpu_has(X86_FEATURE_PKS);
+	setup_clear_cpu_cap(X86_FEATURE_PKS);
+}
+
+static bool __init pks_probe(u32 *page, u32 pkrs, bool readable, bool writable)
+{
+	u32 val = 0;
+	bool r, w = false;
+
+	native_wrmsr(MSR_IA32_PKRS, pkrs, 0);
+	r = !copy_from_kernel_nofault(&val, page, sizeof(val));
+	if (r)
+		w = !copy_to_kernel_nofault(page, &val, sizeof(val));
+	native_wrmsr(MSR_IA32_PKRS, PKRS_INIT_VALUE, 0);
+
+	return r == readable && w == writable;
+}
+
+/*
+ * Take real faults on a page with a key. A hypervisor that offers the bits but
+ * does not enforce them must not go unnoticed.
+ */
+static const char * __init pks_self_test(void)
+{
+	const int pkey = PKR_NR_PKEYS - 1;
+	const u32 open = PKRS_INIT_VALUE & ~(PKR_RIGHTS_MASK << PKR_SHIFT(pkey));
+	const char *err = NULL;
+	struct page *page;
+	void *addr;
+
+	page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	if (!page)
+		return "no memory for the self-test";
+	addr = vmap(&page, 1, VM_MAP, PAGE_KERNEL_PKEY(pkey));
+	if (!addr)
+		err = "no memory for the self-test";
+	else if (!pks_probe(addr, PKRS_INIT_VALUE, false, false) ||
+		 !pks_probe(addr, open | PKR_WD_BIT << PKR_SHIFT(pkey), true, false) ||
+		 !pks_probe(addr, open, true, true))
+		err = "self-test failed, the CPU does not enforce PKRS";
+	vunmap(addr);
+	__free_page(page);
+
+	return err;
+}
+
+/* NULL if PKS can be used, else the reason why not. */
+static const char * __init pks_try_enable(void)
+{
+	const char *err;
+
+	/* The MSR first: it decides from the moment that CR4.PKS is set. */
+	if (wrmsr_safe(MSR_IA32_PKRS, PKRS_INIT_VALUE, 0))
+		return "IA32_PKRS cannot be written";
+
+	cr4_set_bits(X86_CR4_PKS);
+	err = pks_self_test();
+	if (err)
+		cr4_clear_bits(X86_CR4_PKS);
+
+	return err;
+}
+
+/**
+ * pks_boot_init() - Decide whether PKS is used, and say so
+ *
+ * Turns PKS on for the boot CPU if the CPU has it, it is not turned off on the
+ * command line, and a self-test shows that it works.
+ *
+ * Context: boot CPU, before CR4 is pinned, alternatives are patched and other
+ * CPUs start.
+ */
+void __init pks_boot_init(void)
+{
+	const char *err;
+
+	if (!pks_cpu_has) {
+		pr_info("off: the CPU does not have it\n");
+		return;
+	}
+	if (pks_disabled) {
+		pr_info("off: nopks on the command line\n");
+		return;
+	}
+	/* CR4 and the MSR belong to the hypervisor. */
+	if (boot_cpu_has(X86_FEATURE_XENPV)) {
+		pr_info("off: Xen PV guest\n");
+		return;
+	}
+
+	err = pks_try_enable();
+	if (err) {
+		pr_err("off: %s\n", err);
+		return;
+	}
+
+	/* From here on every hook is live. */
+	setup_force_cpu_cap(X86_FEATURE_PKS);
+	pks_init_cpu();
+	pr_info("on: %d keys for kernel pages, all closed\n", PKR_NR_PKEYS - 1);
+}
+
+/**
+ * pks_init_cpu() - Make IA32_PKRS of this CPU match the current thread
+ *
+ * INIT keeps the MSR, RESET clears it, so after bring-up or resume pkrs_msr
+ * may be a lie.
+ *
+ * Context: interrupts off, before CR4.PKS is set on a CPU that comes up, or
+ * as soon as per-CPU data can be accessed on one that resumes.
+ */
+void notrace pks_init_cpu(void)
+{
+	if (!pks_enabled())
+		return;
+
+	this_cpu_write(pkrs_msr, PKRS_UNKNOWN);
+	pks_revalidate_current(NULL);
+}
