@@ -16,19 +16,15 @@
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
-#include <kunit/visibility.h>
-
 #include <asm/cpufeature.h>
 #include <asm/pgtable.h>
 #include <asm/pks.h>
-#include <asm/tlbflush.h>
 
 /* Unknown until pks_init_cpu() has run on the CPU. */
 DEFINE_PER_CPU(u32, pkrs_msr) = PKRS_UNKNOWN;
 EXPORT_PER_CPU_SYMBOL_GPL(pkrs_msr);
 
 u16 pks_epoch __read_mostly;
-EXPORT_SYMBOL_IF_KUNIT(pks_epoch);
 
 /* The epoch in which each key was last retired. Older rights to it are void. */
 static u16 pks_retired[PKR_NR_PKEYS] __read_mostly;
