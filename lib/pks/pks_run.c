@@ -16,11 +16,20 @@
 
 #include "pks_test.h"
 
+/* A probe that notes with what rights the probed code ran. */
+struct run_probe {
+	struct kprobe	kp;
+	u32		pkrs;
+};
+
 struct run_file {
 	/* Held in each action: a file can be shared by threads. */
 	struct mutex	lock;
 	bool		has_page;
 	struct pks_page	p;
+	bool		watching;
+	struct run_probe exec_begin;
+	struct run_probe exec_end;
 };
 
 static int run_alloc(struct run_file *f)
@@ -154,54 +163,86 @@ static int run_misuse(struct run_file *f)
 	return i != pkey ? 0 : -EIO;
 }
 
-#ifdef CONFIG_KPROBES
+/*
+ * Probes tell the rights of code that the tests do not run themselves
+ */
 
-static u32 run_warn_pkrs;
-
-/* What the code in which the probe sits may do: its own rights or the frame's. */
-static int run_warn_probe(struct kprobe *kp, struct pt_regs *regs)
+static int run_probe_pre(struct kprobe *kp, struct pt_regs *regs)
 {
-	run_warn_pkrs = kprobe_ftrace(kp) ? pks_rdmsr() : pks_regs_pkrs(regs);
+	struct run_probe *probe = container_of(kp, struct run_probe, kp);
+
+	/* Without an exception the handler has the rights of the code itself. */
+	probe->pkrs = kprobe_ftrace(kp) ? pks_rdmsr() : pks_regs_pkrs(regs);
 	return 0;
 }
 
-/* Keeps the probe from being optimized into a jump without an exception. */
-static void run_warn_post(struct kprobe *kp, struct pt_regs *regs, unsigned long flags)
+/* Keeps the probe from being optimized into a jump. */
+static void run_probe_post(struct kprobe *kp, struct pt_regs *regs, unsigned long flags)
 {
+}
+
+static int run_probe_add(struct run_probe *probe, const char *symbol)
+{
+	memset(probe, 0, sizeof(*probe));
+	probe->kp.symbol_name = symbol;
+	probe->kp.pre_handler = run_probe_pre;
+	probe->kp.post_handler = run_probe_post;
+	probe->pkrs = PKRS_UNKNOWN;
+
+	return register_kprobe(&probe->kp);
 }
 
 /* report_bug() in a window runs with all keys closed, and the window lasts. */
 static int run_warn(struct run_file *f)
 {
-	struct kprobe kp = {
-		.symbol_name	= "report_bug",
-		.pre_handler	= run_warn_probe,
-		.post_handler	= run_warn_post,
-	};
+	struct run_probe probe;
 	bool open;
 	int err;
 
-	err = register_kprobe(&kp);
+	err = run_probe_add(&probe, "report_bug");
 	if (err)
 		return err;
-	run_warn_pkrs = ~0;
 	pks_mk_readwrite(f->p.pkey);
 	WARN(1, "pks_test: expected, in an open window");
 	open = pks_can_write(f->p.addr);
 	pks_mk_noaccess(f->p.pkey);
-	unregister_kprobe(&kp);
+	unregister_kprobe(&probe.kp);
 
-	return open && run_warn_pkrs == PKRS_INIT_VALUE ? 0 : -EIO;
+	return open && probe.pkrs == PKRS_INIT_VALUE ? 0 : -EIO;
 }
 
-#else
-
-static int run_warn(struct run_file *f)
+/* Two probes of execve(): as it begins, and when the new program is in place. */
+static int run_watch_exec(struct run_file *f)
 {
-	return -EOPNOTSUPP;
+	int err;
+
+	if (IS_ENABLED(CONFIG_DEBUG_ENTRY))
+		return -EBUSY;
+	if (f->watching)
+		return -EEXIST;
+
+	err = run_probe_add(&f->exec_begin, "begin_new_exec");
+	if (err)
+		return err;
+	err = run_probe_add(&f->exec_end, "finalize_exec");
+	if (err)
+		unregister_kprobe(&f->exec_begin.kp);
+	else
+		f->watching = true;
+
+	return err;
 }
 
-#endif /* CONFIG_KPROBES */
+static int run_exec_was_open(struct run_file *f)
+{
+	return f->exec_begin.pkrs != PKRS_UNKNOWN &&
+	       pkr_allows_write(f->exec_begin.pkrs, f->p.pkey) ? 0 : -EACCES;
+}
+
+static int run_exec_is_closed(struct run_file *f)
+{
+	return f->exec_end.pkrs == PKRS_INIT_VALUE ? 0 : -EACCES;
+}
 
 /* Use up the epochs: from then on a key that is freed does not come back. */
 static int run_epochs(struct run_file *f)
@@ -236,6 +277,9 @@ static const struct run_action {
 	{ "leave-open", run_leave_open, true, "keep the right on return to user space, a bug" },
 	{ "is-open", run_is_open, true, "succeed if this thread has the right to write" },
 	{ "is-closed", run_is_closed, false, "succeed if this thread has no rights at all" },
+	{ "watch-exec", run_watch_exec, true, "note the rights before and after the next execve()" },
+	{ "exec-was-open", run_exec_was_open, true, "succeed if its caller had the right to write" },
+	{ "exec-is-closed", run_exec_is_closed, true, "succeed if the new program had no rights" },
 	{ "cpus", run_cpus, false, "succeed if PKS is on, on every CPU" },
 	{ "misuse", run_misuse, false, "use keys that do not exist: warns" },
 	{ "warn", run_warn, true, "WARN() in a window: warns" },
@@ -313,6 +357,10 @@ static int run_pks_release(struct inode *inode, struct file *file)
 {
 	struct run_file *f = file->private_data;
 
+	if (f->watching) {
+		unregister_kprobe(&f->exec_begin.kp);
+		unregister_kprobe(&f->exec_end.kp);
+	}
 	if (f->has_page)
 		pks_page_put(&f->p);
 	kfree(f);

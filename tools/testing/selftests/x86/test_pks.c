@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Protection Keys Supervisor, as far as it takes a process: fork, exec, a task
+ * killed by its stray write, CPU hotplug and suspend. The kernel side is
+ * lib/pks/pks_run.c (CONFIG_PKS_TEST), the other tests are KUnit's "pks" suite.
+ *
+ * Without options it changes nothing but the state of a CPU that can be taken
+ * offline, and puts that back. With -s it suspends the machine to RAM for two
+ * seconds; with -d it runs the tests that oops, warn and use up keys for good.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../kselftest.h"
+
+#define DEBUGFS		"/sys/kernel/debug"
+#define RUN_PKS		DEBUGFS "/x86/run_pks"
+#define PKS_KEYS	DEBUGFS "/x86/pks_keys"
+#define CPU1_ONLINE	"/sys/devices/system/cpu/cpu1/online"
+#define WAKEALARM	"/sys/class/rtc/rtc0/wakealarm"
+
+#define ROUNDS		20
+
+/* One action of run_pks: 0 or a negative errno. */
+static int run(int fd, const char *action)
+{
+	return write(fd, action, strlen(action)) < 0 ? -errno : 0;
+}
+
+static int open_run(void)
+{
+	int fd = open(RUN_PKS, O_RDWR);
+
+	if (fd < 0)
+		ksft_exit_fail_msg("%s: %s\n", RUN_PKS, strerror(errno));
+	return fd;
+}
+
+/* An open file with a key and a page. */
+static int open_page(void)
+{
+	int fd = open_run(), err = run(fd, "alloc");
+
+	if (err)
+		ksft_exit_fail_msg("run_pks alloc: %s\n", strerror(-err));
+	return fd;
+}
+
+static bool write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static bool file_has(const char *path, const char *what)
+{
+	char line[4096];
+	FILE *f = fopen(path, "r");
+	bool found = false;
+
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = strstr(line, what);
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static int count_lines(const char *path)
+{
+	char line[256];
+	FILE *f = fopen(path, "r");
+	int n = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		n++;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/* Only when on may the flag show: a word of its own in the flags line. */
+static bool cpuinfo_pks(void)
+{
+	char line[8192], *word;
+	FILE *f = fopen("/proc/cpuinfo", "r");
+	bool found = false;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strncmp(line, "flags", 5))
+			continue;
+		for (word = strtok(line, " \t\n"); word; word = strtok(NULL, " \t\n"))
+			found |= !strcmp(word, "pks");
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static void test_on(void)
+{
+	int fd = open_run();
+
+	ksft_test_result(!run(fd, "cpus"), "PKS is on, on every CPU\n");
+	close(fd);
+}
+
+static void test_malformed(void)
+{
+	static const char * const bad[] = {
+		"\n", " ", "nonsense", "alloc ", " alloc", "alloc\n\n", "ALLOC",
+		"alloc\nalloc", "a", "0", "-1", "99999999999999999999",
+		"a text that is far too long for any action of the file",
+	};
+	const char *volatile nowhere = (char *)16;
+	int fd = open_run();
+	bool ok = true;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		if (run(fd, bad[i]) != -EINVAL) {
+			ksft_print_msg("accepted: \"%s\"\n", bad[i]);
+			ok = false;
+		}
+	}
+	ok &= write(fd, "cpus\0x", 6) == -1 && errno == EINVAL;
+	ok &= write(fd, nowhere, 4) == -1 && errno == EFAULT;
+	/* The legal twin, with and without newline. */
+	ok &= !run(fd, "cpus") && !run(fd, "cpus\n");
+	/* Known, but there is no page yet; then there is one already. */
+	ok &= run(fd, "write") == -ENXIO;
+	ok &= !run(fd, "alloc") && run(fd, "alloc") == -EEXIST;
+	close(fd);
+	ksft_test_result(ok, "malformed writes are refused\n");
+}
+
+static void test_write(void)
+{
+	int fd = open_page();
+
+	ksft_test_result(!run(fd, "is-closed") && run(fd, "is-open") == -EACCES &&
+			 !run(fd, "write") && !run(fd, "is-closed"),
+			 "a permitted write, and closed before and after\n");
+	close(fd);
+}
+
+static void test_close(void)
+{
+	int fd[16], n, before = count_lines(PKS_KEYS), full, err = 0;
+
+	for (n = 0; n < 16; n++) {
+		fd[n] = open_run();
+		err = run(fd[n], "alloc");
+		if (err)
+			break;
+	}
+	full = count_lines(PKS_KEYS);
+	for (int i = 0; i <= n && i < 16; i++)
+		close(fd[i]);
+
+	ksft_test_result(err == -ENOSPC && n > 0 && full == 16 &&
+			 count_lines(PKS_KEYS) == before,
+			 "keys run out, and closing the file gives them back\n");
+}
+
+/*
+ * A child starts closed though its parent has a window open. An exception in
+ * user mode ends the window, so the child must not take a page fault before it
+ * looks: vfork. Try often enough to see the parent open afterwards.
+ */
+static void test_fork(void)
+{
+	int fd = open_page(), i, status, open = 0, closed = 0;
+	pid_t pid;
+
+	if (run(fd, "leave-open") == -EBUSY) {
+		ksft_test_result_skip("fork starts closed: CONFIG_DEBUG_ENTRY forbids to try\n");
+		close(fd);
+		return;
+	}
+	for (i = 0; i < ROUNDS; i++) {
+		run(fd, "leave-open");
+		pid = vfork();
+		if (!pid)
+			_exit(run(fd, "is-closed") ? 1 : 0);
+		open += !run(fd, "is-open");
+		waitpid(pid, &status, 0);
+		closed += WIFEXITED(status) && !WEXITSTATUS(status);
+	}
+	/* Closes the window. */
+	run(fd, "write");
+	close(fd);
+	ksft_print_msg("%d of %d parents open, %d children closed\n", open, ROUNDS, closed);
+	ksft_test_result(open && closed == ROUNDS, "fork starts closed\n");
+}
+
+/*
+ * A program starts closed. Its first instruction takes a page fault, which
+ * would close any window, so the kernel looks at the end of execve().
+ */
+static void test_exec(void)
+{
+	int fd = open_page(), i, status, open = 0, closed = 0;
+	int watch = run(fd, "watch-exec");
+	pid_t pid;
+
+	if (watch == -EBUSY) {
+		ksft_test_result_skip("exec starts closed: CONFIG_DEBUG_ENTRY forbids to try\n");
+		close(fd);
+		return;
+	}
+	for (i = 0; !watch && i < ROUNDS; i++) {
+		pid = vfork();
+		if (!pid) {
+			run(fd, "leave-open");
+			execl("/proc/self/exe", "test_pks", "--nothing", NULL);
+			_exit(1);
+		}
+		waitpid(pid, &status, 0);
+		open += !run(fd, "exec-was-open");
+		closed += !run(fd, "exec-is-closed");
+	}
+	close(fd);
+	ksft_print_msg("%d of %d callers open, %d programs closed\n", open, ROUNDS, closed);
+	ksft_test_result(open && closed == ROUNDS, "exec starts closed\n");
+}
+
+static void test_hotplug(void)
+{
+	int fd;
+
+	if (access(CPU1_ONLINE, W_OK)) {
+		ksft_test_result_skip("CPU offline and online: CPU 1 cannot be taken offline\n");
+		return;
+	}
+	fd = open_page();
+	ksft_test_result(write_file(CPU1_ONLINE, "0") && !run(fd, "cpus") &&
+			 write_file(CPU1_ONLINE, "1") && !run(fd, "cpus") &&
+			 !run(fd, "write") && !run(fd, "is-closed"),
+			 "CPU offline and online\n");
+	close(fd);
+}
+
+static void test_suspend(void)
+{
+	struct timespec real0, mono0, real1, mono1;
+	int fd = open_page();
+	double slept;
+	bool ok;
+
+	if (!file_has("/sys/power/state", "mem") || access(WAKEALARM, W_OK)) {
+		ksft_test_result_skip("suspend to RAM: not supported, or no clock to end it\n");
+		close(fd);
+		return;
+	}
+	clock_gettime(CLOCK_BOOTTIME, &real0);
+	clock_gettime(CLOCK_MONOTONIC, &mono0);
+	ok = write_file(WAKEALARM, "0") && write_file(WAKEALARM, "+2") &&
+	     write_file("/sys/power/state", "mem");
+	clock_gettime(CLOCK_BOOTTIME, &real1);
+	clock_gettime(CLOCK_MONOTONIC, &mono1);
+	/* Boot time counts the sleep, monotonic time does not. */
+	slept = (real1.tv_sec - real0.tv_sec) - (mono1.tv_sec - mono0.tv_sec);
+	ksft_print_msg("suspended for about %.0f s\n", slept);
+
+	ksft_test_result(ok && slept >= 1 && !run(fd, "cpus") &&
+			 !run(fd, "write") && !run(fd, "is-closed"),
+			 "suspend to RAM and resume, on every CPU\n");
+	close(fd);
+}
+
+/*
+ * Kernel messages, in the order they come
+ */
+
+static int kmsg_open(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+
+	if (fd < 0)
+		ksft_exit_fail_msg("/dev/kmsg: %s\n", strerror(errno));
+	lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
+/* How many messages since have @what. */
+static int kmsg_count(int fd, const char *what)
+{
+	char buf[8192];
+	ssize_t len;
+	int n = 0;
+
+	lseek(fd, 0, SEEK_SET);
+	while ((len = read(fd, buf, sizeof(buf) - 1)) > 0 || errno == EPIPE) {
+		if (len <= 0)
+			continue;
+		buf[len] = '\0';
+		n += !!strstr(buf, what);
+		errno = 0;
+	}
+	return n;
+}
+
+/* A child does it and dies; the parent, and the key, live on. */
+static void test_stray(const char *action, const char *access, const char *state)
+{
+	int fd = open_page(), status, log = kmsg_open();
+	int before = kmsg_count(log, access);
+	char owner[64];
+	bool ok;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		run(fd, action);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	snprintf(owner, sizeof(owner), "(test_pks), which is %s here", state);
+	ok = WIFSIGNALED(status);
+	if (!ok)
+		ksft_print_msg("the task survived\n");
+	if (kmsg_count(log, access) <= before ||
+	    !kmsg_count(log, "protection keys violation") ||
+	    !kmsg_count(log, owner) || !kmsg_count(log, "PKRS: ")) {
+		ksft_print_msg("the report does not say \"%s\", \"%s\" and PKRS\n",
+			       access, owner);
+		ok = false;
+	}
+	ok &= !run(fd, "is-closed") && !run(fd, "write") && !run(fd, "cpus");
+	close(log);
+	close(fd);
+	ksft_test_result(ok, "%s kills only its task, with a report\n", action);
+}
+
+static void test_misuse(void)
+{
+	int fd = open_page(), log = kmsg_open(), err = run(fd, "misuse");
+	int setters = kmsg_count(log, "x86/pks: rights to key 0 cannot be set");
+	int frees = kmsg_count(log, "is not allocated");
+
+	if (err)
+		ksft_print_msg("misuse changed something: %s\n", strerror(-err));
+	ksft_print_msg("%d and %d warnings\n", setters, frees);
+	ksft_test_result(!err && setters == 1 && frees == 1 && !run(fd, "write"),
+			 "bad keys warn once each and change nothing\n");
+	close(log);
+	close(fd);
+}
+
+static void test_warn(void)
+{
+	int fd = open_page(), log = kmsg_open(), err = run(fd, "warn");
+
+	ksft_test_result(!err && kmsg_count(log, "expected, in an open window"),
+			 "a WARN() in a window reports with all keys closed\n");
+	close(log);
+	close(fd);
+}
+
+static void test_epochs(void)
+{
+	int fd = open_run(), log = kmsg_open(), err = run(fd, "epochs");
+
+	if (err)
+		ksft_print_msg("epochs: %s\n", strerror(-err));
+	ksft_test_result(!err && kmsg_count(log, "out of epochs") == 1 &&
+			 run(fd, "alloc") == -ENOSPC,
+			 "out of epochs, keys are not reused\n");
+	close(log);
+	close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	bool suspend = false, destroy = false;
+	int opt, fd;
+
+	if (argc == 2 && !strcmp(argv[1], "--nothing"))
+		return KSFT_PASS;
+
+	while ((opt = getopt(argc, argv, "sd")) != -1) {
+		if (opt == '?') {
+			fprintf(stderr, "usage: %s [-s] [-d]\n"
+				"  -s  suspend this machine to RAM for 2 seconds, too\n"
+				"  -d  oops and warn on purpose, and use up keys until reboot\n",
+				argv[0]);
+			return KSFT_FAIL;
+		}
+		suspend |= opt == 's';
+		destroy |= opt == 'd';
+	}
+
+	ksft_print_header();
+	if (!cpuinfo_pks())
+		ksft_exit_skip("PKS is off, or the CPU does not have it\n");
+	fd = open(RUN_PKS, O_RDWR);
+	if (fd < 0 && errno == EACCES)
+		ksft_exit_skip("needs root\n");
+	if (fd < 0)
+		ksft_exit_skip("%s: %s; needs CONFIG_PKS_TEST (as a module: modprobe pks_run) and debugfs\n",
+			       RUN_PKS, strerror(errno));
+	close(fd);
+
+	ksft_set_plan(7 + suspend + 6 * destroy);
+	test_on();
+	test_malformed();
+	test_write();
+	test_close();
+	test_fork();
+	test_exec();
+	test_hotplug();
+	if (suspend)
+		test_suspend();
+	if (destroy) {
+		test_stray("stray-write", "write access in kernel mode", "closed");
+		test_stray("stray-read", "read access in kernel mode", "closed");
+		test_stray("readonly-write", "write access in kernel mode", "read-only");
+		test_misuse();
+		test_warn();
+		test_epochs();
+	}
+	ksft_finished();
+}
