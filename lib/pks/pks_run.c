@@ -349,6 +349,8 @@ static int run_pks_open(struct inode *inode, struct file *file)
 		return -ENOMEM;
 	mutex_init(&f->lock);
 	file->private_data = f;
+	/* A task that dies in write() takes the lock of the position along. */
+	file->f_mode &= ~FMODE_ATOMIC_POS;
 
 	return 0;
 }
