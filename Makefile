@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+# The front door. "make help" lists the targets.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help run test shell image negative-control check-series clean distclean
+
+export KERNEL
+export PYTHONDONTWRITEBYTECODE := 1
+
+help:
+	@echo 'Protection Keys Supervisor for Linux 6.12'
+	@echo
+	@echo '  make run               build the kernel, boot it and show PKS at work'
+	@echo '  make test              build, and run all tests'
+	@echo '  make test BOOTS="a b"  only these boots of it, e.g. "2-cpus crash"'
+	@echo '  make shell             build, and boot to a shell'
+	@echo '  make image             only build: build/image/{bzImage,initramfs.cpio.gz,cmdline}'
+	@echo '  make check-series      check that patches/ is consistent'
+	@echo '  make negative-control  leave out each hook of the series in turn: tests must fail'
+	@echo '  make clean             remove what was built'
+	@echo '  make distclean         remove all of build/, the unpacked sources too'
+	@echo
+	@echo 'Missing Debian packages are installed. KERNEL=/path/to/linux-6.12.y builds from'
+	@echo 'a tree of your own, which is only read. All that is made goes to build/.'
+
+image:
+	@scripts/setup
+	@scripts/build
+
+run: image
+	@scripts/run
+
+test: image
+	@scripts/test $(BOOTS)
+
+shell: image
+	@python3 vm/boot.py
+
+negative-control: image
+	@scripts/negative-control
+
+check-series:
+	@scripts/check-series
+
+clean:
+	@rm -rf build/obj build/image build/log build/linux build/linux.* build/negative
+
+distclean:
+	@rm -rf build

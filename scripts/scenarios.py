@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The boots of "make test": what each is for and what counts as a pass."""
+import collections
+import os
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+LOGS = os.path.join(ROOT, 'build', 'log')
+sys.path.insert(0, os.path.join(ROOT, 'vm'))
+
+# pylint: disable=wrong-import-position
+import boot     # noqa: E402
+import verdict  # noqa: E402
+
+Scenario = collections.namedtuple(
+    'Scenario', 'name mode cpu smp cmdline suites skips strict expect', defaults=(
+        'max', 2, '', ('kunit', 'test_pks'), r'pks-absent', True, ''))
+
+SCENARIOS = (
+    # Everything that must go by without a warning, 5-level paging, S3.
+    Scenario('2-cpus', 'suspend', expect=r'guest: la57'),
+    Scenario('4-cpus', 'suspend', smp=4),
+    # The rest needs company.
+    Scenario('1-cpu', 'test', smp=1,
+             skips=r'pks-absent|migrate|retire|rebirth|IPI from another|CPU offline'),
+    Scenario('4-level-paging', 'test', cmdline='no5lvl', expect=r'guest: no la57'),
+    Scenario('pti', 'test', cmdline='pti=on',
+             expect=r'Kernel/User page tables isolation: (force )?enabled'),
+    # Oopses and warns on purpose.
+    Scenario('crash', 'crash', cmdline='kunit.enable=0 panic_on_warn=0',
+             suites=('test_pks',), strict=False),
+    # Off, and not there.
+    Scenario('nopks', 'absent', cmdline='nopks', skips=r'pks/',
+             expect=r'x86/pks: off: nopks on the command line'),
+    Scenario('cpu-without-pks', 'absent', cpu='max,-pks', skips=r'pks/',
+             expect=r'x86/pks: off: the CPU does not have it'),
+)
+
+
+def run(scenario, prefix=''):
+    """Boot one scenario and judge it. Returns the Verdict, and the log."""
+    log = os.path.join(LOGS, f'{prefix}{scenario.name}.log')
+    wrong = boot.boot(log, scenario.cpu, scenario.smp,
+                      f'pks.mode={scenario.mode} {scenario.cmdline}'.strip(), timeout=120)
+    result = verdict.Verdict(log, scenario.mode, scenario.suites, scenario.skips,
+                             scenario.strict, scenario.expect)
+    if wrong:
+        result.problems.insert(0, wrong)
+    return result, log

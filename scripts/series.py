@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The patch series: which topics in which order, and what belongs to each."""
+import os
+import re
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PATCHES = os.path.join(ROOT, 'patches', '6.12')
+# Folders of this repository that mirror the kernel tree.
+MIRROR = ('arch', 'include', 'lib', 'kernel', 'mm', 'Documentation', 'tools')
+
+
+class Error(Exception):
+    """Something that the user has to know, in one line."""
+
+
+class Topic:
+    """One patch and the new files that arrive with it."""
+
+    def __init__(self, name, files):
+        self.name = name
+        self.files = files
+        self.patch = os.path.join(PATCHES, name + '.patch')
+
+    def text(self):
+        """The patch, message and hunks."""
+        with open(self.patch, encoding='utf-8') as f:
+            return f.read()
+
+    def message(self):
+        """Subject and body."""
+        head = self.text().partition('\n---\n')[0]
+        subject, _, body = head.partition('\n\n')
+        return subject.removeprefix('Subject: '), body.strip()
+
+    def changes(self):
+        """The existing files that the hunks change."""
+        return re.findall(r'^\+\+\+ b/(\S+)', self.text(), re.M)
+
+
+def topics():
+    """All topics in order."""
+    result = []
+    path = os.path.join(PATCHES, 'series')
+    with open(path, encoding='utf-8') as f:
+        for number, line in enumerate(f, 1):
+            words = line.split('#')[0].split()
+            if not words:
+                continue
+            # A line that is indented goes on with the files of its topic.
+            if line[0].isspace():
+                if not result:
+                    raise Error(f'{path}:{number}: files without a topic')
+                result[-1].files += words
+            else:
+                result.append(Topic(words[0], words[1:]))
+    return result
+
+
+def new_files():
+    """The kernel files that this repository contains whole."""
+    found = []
+    for top in MIRROR:
+        for folder, _, files in os.walk(os.path.join(ROOT, top)):
+            found += [os.path.relpath(os.path.join(folder, name), ROOT) for name in files]
+    return sorted(found)

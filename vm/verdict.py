@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Judge the console log of a guest, whoever booted it.
+
+A pass takes three things: the token with which the guest's init ends, KTAP
+whose plans add up, and a console without a report that is not due. The KTAP is
+read by the parser that comes with the kernel, kunit.py's.
+"""
+import argparse
+import inspect
+import io
+import os
+import re
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+STAMP = re.compile(r'^\[ *\d+\.\d+\] ')
+START = re.compile(r'^K?TAP version \d+$')
+KTAP = re.compile(r'^\s*(ok |not ok |#|\d+\.\.\d+|K?TAP version )')
+DIRTY = re.compile(r'WARNING|BUG:|Oops|Call Trace|INFO: |KASAN|KCSAN|UBSAN|Kernel panic|'
+                   r'general protection|Unable to handle|rcu.*stall|lockup|unchecked MSR|'
+                   r'suspicious|inconsistent lock')
+# QEMU's MTRRs are inconsistent, which is not ours to judge.
+CLEAN = re.compile(r'mtrr: ')
+
+
+def load_parser(tree):
+    """kunit_parser from the kernel tree, told to keep quiet."""
+    sys.path.insert(0, os.path.join(tree, 'tools', 'testing', 'kunit'))
+    # pylint: disable=import-error,import-outside-toplevel
+    import kunit_parser
+    import kunit_printer
+    quiet = kunit_printer.Printer(io.StringIO())
+    kunit_parser.stdout = quiet
+    if len(inspect.signature(kunit_parser.parse_run_tests).parameters) > 1:
+        return lambda lines: kunit_parser.parse_run_tests(lines, quiet)
+    return kunit_parser.parse_run_tests
+
+
+def documents(lines):
+    """The KTAP documents in a log: each from its version line to the next."""
+    found = []
+    for line in lines:
+        text = STAMP.sub('', line)
+        if START.match(text):
+            found.append([])
+        if found and KTAP.match(text):
+            found[-1].append(text)
+    return found
+
+
+def nodes(test, path=()):
+    """The test and all its subtests, as (path, Test)."""
+    yield '/'.join(path), test
+    for sub in test.subtests:
+        yield from nodes(sub, path + (sub.name,))
+
+
+class Verdict:
+    """What a log shows."""
+
+    def __init__(self, log, mode, suites, skips='', strict=True, expect='', tree=None):
+        """MODE is pks.mode, SUITES the names of the KTAP documents to come, SKIPS
+        a pattern of the tests that may skip, STRICT wants a clean console, EXPECT
+        is a pattern that the console must show."""
+        with open(log, encoding='utf-8', errors='replace') as f:
+            lines = [line.rstrip() for line in f]
+        self.passed = self.failed = self.skipped = 0
+        self.ktap = []
+        self.problems = []
+
+        if not any(lines):
+            self.problems.append('the guest is silent')
+        docs = documents(lines)
+        parse = load_parser(tree or os.path.join(ROOT, 'build', 'linux'))
+        for name, doc in zip(suites, docs):
+            self.judge(name, doc, parse, skips)
+        for name in suites[len(docs):]:
+            self.problems.append(f'no results of {name}')
+        if not any(STAMP.sub('', line) == f'guest: done ({mode})' for line in lines):
+            panic = [line for line in lines if 'Kernel panic' in line]
+            self.problems.append('the guest did not come to its end' +
+                                 (f': {STAMP.sub("", panic[0])}' if panic else ''))
+        if expect and not any(re.search(expect, line) for line in lines):
+            self.problems.append(f'the console does not show "{expect}"')
+        if strict:
+            dirty = [line for line in lines if DIRTY.search(line) and not CLEAN.search(line)
+                     and not KTAP.match(STAMP.sub('', line))]
+            if dirty:
+                self.problems.append(f'the console is not clean: {STAMP.sub("", dirty[0])}')
+
+    def judge(self, name, doc, parse, skips):
+        """One KTAP document."""
+        test = parse(doc)
+        failed = []
+        for path, node in nodes(test):
+            status = node.status.name
+            if status == 'SUCCESS' or node.subtests and status == 'SKIPPED':
+                self.passed += not node.subtests
+            elif status == 'SKIPPED' and re.search(skips or r'(?!)', path):
+                self.skipped += 1
+            elif not node.subtests:
+                failed.append(f'{path} ({status.lower()})')
+        if test.counts.errors:
+            failed.append('its KTAP does not add up')
+        if not failed and not test.ok_status():
+            failed.append(f'the whole ({test.status.name.lower()})')
+        self.failed += len(failed)
+        self.ktap += ['    ' + line for line in doc]
+        number = sum(not line.startswith(' ') for line in self.ktap) + 1
+        self.ktap.append(f'{"not " if failed else ""}ok {number} {name}')
+        self.ktap += [f'# {name}: {what}' for what in failed]
+
+
+def main():
+    parser = argparse.ArgumentParser(description='Judge the console log of a guest.')
+    parser.add_argument('log')
+    parser.add_argument('--mode', default='test', help='its pks.mode (test)')
+    parser.add_argument('--suites', default='kunit,test_pks')
+    parser.add_argument('--skips', default='absent', help='pattern of tests that may skip')
+    args = parser.parse_args()
+    verdict = Verdict(args.log, args.mode, args.suites.split(','), args.skips)
+    print('\n'.join(verdict.ktap))
+    for problem in verdict.problems:
+        print(f'# {problem}')
+    failed = verdict.failed + len(verdict.problems)
+    print(f'{verdict.passed} passed, {failed} failed, {verdict.skipped} skipped')
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
