@@ -16,7 +16,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STAMP = re.compile(r'^\[ *\d+\.\d+\] ')
 START = re.compile(r'^K?TAP version \d+$')
-KTAP = re.compile(r'^\s*(ok |not ok |#|\d+\.\.\d+|K?TAP version )')
+KTAP = re.compile(r'^\s*(ok |not ok |# |\d+\.\.\d+|K?TAP version )')
 DIRTY = re.compile(r'WARNING|BUG:|Oops|Call Trace|INFO: |KASAN|KCSAN|UBSAN|Kernel panic|'
                    r'general protection|Unable to handle|rcu.*stall|lockup|unchecked MSR|'
                    r'suspicious|inconsistent lock')
@@ -65,7 +65,7 @@ class Verdict:
         is a pattern that the console must show."""
         with open(log, encoding='utf-8', errors='replace') as f:
             lines = [line.rstrip() for line in f]
-        self.passed = self.failed = self.skipped = 0
+        self.passed = self.failed = self.skipped = self.docs = 0
         self.ktap = []
         self.problems = []
 
@@ -107,8 +107,8 @@ class Verdict:
             failed.append(f'the whole ({test.status.name.lower()})')
         self.failed += len(failed)
         self.ktap += ['    ' + line for line in doc]
-        number = sum(not line.startswith(' ') for line in self.ktap) + 1
-        self.ktap.append(f'{"not " if failed else ""}ok {number} {name}')
+        self.docs += 1
+        self.ktap.append(f'{"not " if failed else ""}ok {self.docs} {name}')
         self.ktap += [f'# {name}: {what}' for what in failed]
 
 

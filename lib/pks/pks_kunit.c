@@ -757,10 +757,10 @@ static const struct strike_kind {
 	const char	*name;
 	void		(*strike)(void);
 } strike_kinds[] = {
-	{ "#PF on user memory", strike_pf },
-	{ "#BP", strike_bp },
-	{ "#DB", strike_db },
-	{ "#UD", strike_ud },
+	{ "PF on user memory", strike_pf },
+	{ "BP", strike_bp },
+	{ "DB", strike_db },
+	{ "UD", strike_ud },
 	{ "timer interrupt", strike_tick },
 	{ "timer softirq", strike_timer_softirq },
 	{ "IPI to self", strike_self_ipi },
@@ -1008,16 +1008,28 @@ static void preempt_window(struct kunit *test, bool from_irq, int to_cpu)
 	KUNIT_EXPECT_TRUE(test, preemptor.after);
 }
 
-static void pks_test_preempt(struct kunit *test)
+static void preempt_begin(struct kunit *test)
 {
 	if (!preempt_model_full() && !preempt_model_rt())
 		kunit_skip(test, "needs a preemptible kernel");
 
 	strike.victim = test_page(test, "victim");
 	strike.own = test_page(test, "handler");
+}
+
+static void pks_test_preempt(struct kunit *test)
+{
+	preempt_begin(test);
 	preempt_window(test, false, 0);
 	preempt_window(test, true, 0);
-	preempt_window(test, true, other_cpu(test, 0));
+}
+
+static void pks_test_preempt_migrate(struct kunit *test)
+{
+	int other = other_cpu(test, 0);
+
+	preempt_begin(test);
+	preempt_window(test, true, other);
 }
 
 /*
@@ -1289,6 +1301,7 @@ static struct kunit_case pks_cases[] = {
 	KUNIT_CASE(pks_test_nested),
 	KUNIT_CASE(pks_test_sleeping_fault),
 	KUNIT_CASE(pks_test_preempt),
+	KUNIT_CASE(pks_test_preempt_migrate),
 	KUNIT_CASE(pks_test_single_step),
 	KUNIT_CASE(pks_test_retire),
 	KUNIT_CASE(pks_test_rebirth),

@@ -31,6 +31,12 @@
 
 #define ROUNDS		20
 
+/* With a name, which ksft_test_result_skip() leaves out. */
+static void skip(const char *name, const char *why)
+{
+	ksft_test_result_code(KSFT_SKIP, name, "%s\n", why);
+}
+
 /* One action of run_pks: 0 or a negative errno. */
 static int run(int fd, const char *action)
 {
@@ -187,7 +193,7 @@ static void test_fork(void)
 	pid_t pid;
 
 	if (run(fd, "leave-open") == -EBUSY) {
-		ksft_test_result_skip("fork starts closed: CONFIG_DEBUG_ENTRY forbids to try\n");
+		skip("fork starts closed", "CONFIG_DEBUG_ENTRY forbids to try");
 		close(fd);
 		return;
 	}
@@ -218,7 +224,7 @@ static void test_exec(void)
 	pid_t pid;
 
 	if (watch == -EBUSY) {
-		ksft_test_result_skip("exec starts closed: CONFIG_DEBUG_ENTRY forbids to try\n");
+		skip("exec starts closed", "CONFIG_DEBUG_ENTRY forbids to try");
 		close(fd);
 		return;
 	}
@@ -243,7 +249,7 @@ static void test_hotplug(void)
 	int fd;
 
 	if (access(CPU1_ONLINE, W_OK)) {
-		ksft_test_result_skip("CPU offline and online: CPU 1 cannot be taken offline\n");
+		skip("CPU offline and online", "CPU 1 cannot be taken offline");
 		return;
 	}
 	fd = open_page();
@@ -262,7 +268,8 @@ static void test_suspend(void)
 	bool ok;
 
 	if (!file_has("/sys/power/state", "mem") || access(WAKEALARM, W_OK)) {
-		ksft_test_result_skip("suspend to RAM: not supported, or no clock to end it\n");
+		skip("suspend to RAM and resume, on every CPU",
+		     "not supported, or no clock to end it");
 		close(fd);
 		return;
 	}
