@@ -22,7 +22,7 @@ SCENARIOS = (
     Scenario('4-cpus', 'suspend', smp=4),
     # The rest needs company.
     Scenario('1-cpu', 'test', smp=1,
-             skips=r'pks-absent|migrate|retire|rebirth|IPI from another|CPU offline'),
+             skips=r'pks-absent|migrate|retire|rebirth|idle|IPI from another|CPU offline'),
     Scenario('4-level-paging', 'test', cmdline='no5lvl', expect=r'guest: no la57'),
     Scenario('pti', 'test', cmdline='pti=on',
              expect=r'Kernel/User page tables isolation: (force )?enabled'),

@@ -904,6 +904,68 @@ static void pks_test_nested(struct kunit *test)
 	}
 }
 
+/*
+ * An interrupt of the idle thread leaves a key open. An NMI after it finds in
+ * its frame what the idle thread has.
+ */
+static struct idle {
+	bool	opened;
+	int	nmis;
+	int	seen;
+	u32	pkrs;
+} idle;
+
+/* The idle thread itself may run this, and would keep what it opens. */
+static void idle_open(void *page)
+{
+	idle.opened = in_hardirq();
+	if (idle.opened)
+		pks_mk_readwrite(((struct pks_page *)page)->pkey);
+}
+
+static int idle_nmi(unsigned int type, struct pt_regs *regs)
+{
+	/* Not the interrupt's tail: a softirq, or with interrupts off the exit. */
+	if (is_idle_task(current) && !in_serving_softirq() &&
+	    regs->flags & X86_EFLAGS_IF) {
+		idle.pkrs = pks_regs_pkrs(regs);
+		idle.seen += idle.opened;
+	}
+	smp_store_release(&idle.nmis, idle.nmis + 1);
+
+	return NMI_HANDLED;
+}
+
+static void idle_nmi_end(void *unused)
+{
+	unregister_nmi_handler(NMI_LOCAL, "pks_idle");
+}
+
+static void pks_test_idle(struct kunit *test)
+{
+	struct pks_page *p = test_page(test, "idle");
+	int cpu, here, i;
+
+	KUNIT_ASSERT_EQ(test, register_nmi_handler(NMI_LOCAL, idle_nmi, 0, "pks_idle"), 0);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, idle_nmi_end, NULL), 0);
+
+	for_each_online_cpu(cpu) {
+		here = other_cpu(test, cpu);
+		pin(test, here);
+		memset(&idle, 0, sizeof(idle));
+		/* Other threads may have the CPU at times. */
+		for (i = 1; i < 10000 && idle.seen < 10; i++) {
+			idle.pkrs = PKRS_INIT_VALUE;
+			smp_call_function_single(cpu, idle_open, p, 1);
+			apic->send_IPI(cpu, NMI_VECTOR);
+			while (smp_load_acquire(&idle.nmis) != i)
+				cpu_relax();
+			KUNIT_ASSERT_EQ(test, idle.pkrs, PKRS_INIT_VALUE);
+		}
+		KUNIT_EXPECT_EQ_MSG(test, idle.seen, 10, "CPU %d is not idle", cpu);
+	}
+}
+
 /* A fault in a window sleeps; another thread has the CPU meanwhile. */
 static int look_and_wake(struct worker *w)
 {
@@ -1216,7 +1278,11 @@ static void pks_test_rebirth(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, spin.after);
 }
 
-/* Retire the key between any two instructions of the opening of a window. */
+/*
+ * Retire a key that the thread has open, between any two instructions of
+ * setting the rights to another one. No handler may see either open, and the
+ * right to the former must not come back.
+ */
 static int retire_on_go(struct worker *w)
 {
 	while (!READ_ONCE(w->spin_go))
@@ -1226,57 +1292,63 @@ static int retire_on_go(struct worker *w)
 	return 0;
 }
 
-static void pks_test_retire_single_step(struct kunit *test)
+static bool retire_at(struct kunit *test, int at, int rights, struct pks_page *p)
 {
 	struct notifier_block nb = { .notifier_call = step_notify };
-	/* worker_main() closes this one, not the key that is freed. */
-	struct pks_page *p = test_page(test, "retirer");
-	int other = other_cpu(test, 0), at, pkey, closed = 0;
+	int other = other_cpu(test, 0), pkey;
 	struct worker w;
-	u32 msr;
+	u32 msr, want;
+
+	pkey = pks_key_alloc("step");
+	KUNIT_ASSERT_GT(test, pkey, 0);
+	pks_mk_readwrite(pkey);
+	pks_set(p->pkey, rights == NOACCESS ? READWRITE : NOACCESS);
+	worker_init(test, &w, other, retire_on_go, p);
+	w.arg = (void *)(long)pkey;
+	wake_up_process(w.task);
+
+	memset(&step, 0, sizeof(step));
+	step.retire_at = at;
+	step.retirer = &w;
+	register_die_notifier(&nb);
+	step_begin();
+	if (rights == NOACCESS)
+		pks_mk_noaccess(p->pkey);
+	else
+		pks_mk_readwrite(p->pkey);
+	step_end();
+	msr = pks_rdmsr();
+	unregister_die_notifier(&nb);
+
+	want = pks_value(p->pkey, rights);
+	if (!step.retired)
+		want &= ~(PKR_RIGHTS_MASK << PKR_SHIFT(pkey));
+	KUNIT_EXPECT_EQ_MSG(test, step.bad, 0, "%s, step %d: open to a handler",
+			    rights_name[rights], at);
+	KUNIT_EXPECT_EQ_MSG(test, msr, want, "%s, step %d", rights_name[rights], at);
+	KUNIT_EXPECT_EQ(test, current->thread.pks.pkrs, want);
+
+	WRITE_ONCE(w.spin_go, true);
+	worker_join(&w);
+	KUNIT_EXPECT_EQ(test, pks_rdmsr(), pks_value(p->pkey, rights));
+	pks_mk_noaccess(p->pkey);
+
+	return step.retired;
+}
+
+static void pks_test_retire_single_step(struct kunit *test)
+{
+	/* A worker closes this one when it ends, in its own rights. */
+	struct pks_page *p = test_page(test, "step");
+	int at;
 
 	pin(test, 0);
-	for (at = 1; ; at++) {
-		pkey = pks_key_alloc("step");
-		KUNIT_ASSERT_GT(test, pkey, 0);
-		worker_init(test, &w, other, retire_on_go, p);
-		w.arg = (void *)(long)pkey;
-		wake_up_process(w.task);
-
-		memset(&step, 0, sizeof(step));
-		step.retire_at = at;
-		step.retirer = &w;
-		register_die_notifier(&nb);
-		step_begin();
-		pks_mk_readwrite(pkey);
-		step_end();
-		msr = pks_rdmsr();
-		unregister_die_notifier(&nb);
-
-		KUNIT_EXPECT_EQ_MSG(test, step.bad, 0,
-				    "open to a handler after retirement at step %d", at);
-		if (!step.retired) {
-			/* Past the last step: the window opened as it should. */
-			KUNIT_EXPECT_EQ(test, msr, pks_value(pkey, READWRITE));
-			WRITE_ONCE(w.spin_go, true);
-			worker_join(&w);
-			break;
-		}
-		worker_join(&w);
-		/*
-		 * Until the setter has changed the rights, retirement finds
-		 * nothing to close, and the setter opens nobody's key. From
-		 * then on the right must be gone.
-		 */
-		KUNIT_EXPECT_EQ(test, current->thread.pks.pkrs, msr);
-		if (closed)
-			KUNIT_EXPECT_EQ_MSG(test, msr, PKRS_INIT_VALUE,
-					    "right survived retirement at step %d", at);
-		if (msr == PKRS_INIT_VALUE)
-			closed++;
-		pks_mk_noaccess(pkey);
-	}
-	KUNIT_EXPECT_GT(test, closed, 3);
+	for (at = 1; retire_at(test, at, READWRITE, p); at++)
+		;
+	KUNIT_EXPECT_GT(test, at, 5);
+	for (at = 1; retire_at(test, at, NOACCESS, p); at++)
+		;
+	KUNIT_EXPECT_GT(test, at, 5);
 }
 
 static int pks_test_init(struct kunit *test)
@@ -1299,6 +1371,7 @@ static struct kunit_case pks_cases[] = {
 	KUNIT_CASE(pks_test_kthread_closed),
 	KUNIT_CASE_PARAM(pks_test_handler, strike_gen_params),
 	KUNIT_CASE(pks_test_nested),
+	KUNIT_CASE(pks_test_idle),
 	KUNIT_CASE(pks_test_sleeping_fault),
 	KUNIT_CASE(pks_test_preempt),
 	KUNIT_CASE(pks_test_preempt_migrate),

@@ -7,12 +7,16 @@
  */
 #include <linux/debugfs.h>
 #include <linux/fs.h>
+#include <linux/irq_work.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/string.h>
+
+#include <asm/irq_regs.h>
+#include <asm/tlbflush.h>
 
 #include "pks_test.h"
 
@@ -129,6 +133,55 @@ static int run_cpus(struct run_file *f)
 	on_each_cpu(run_cpu_state, &bad, 1);
 
 	return atomic_read(&bad) ? -EIO : 0;
+}
+
+/* The next tick on this CPU looks where it came from, and with what rights. */
+static struct run_tick {
+	bool	from_user;
+	bool	closed;
+} run_tick;
+
+static void run_tick_look(struct irq_work *work)
+{
+	struct pt_regs *regs = get_irq_regs();
+
+	run_tick.from_user = regs && user_mode(regs);
+	run_tick.closed = pks_all_closed();
+}
+
+static struct irq_work run_tick_work = IRQ_WORK_INIT_LAZY(run_tick_look);
+
+static int run_watch_tick(struct run_file *f)
+{
+	int err = run_leave_open(f);
+
+	if (err)
+		return err;
+	irq_work_sync(&run_tick_work);
+	memset(&run_tick, 0, sizeof(run_tick));
+	irq_work_queue(&run_tick_work);
+
+	return 0;
+}
+
+static int run_tick_was_closed(struct run_file *f)
+{
+	if (irq_work_is_busy(&run_tick_work) || !run_tick.from_user)
+		return -EAGAIN;
+
+	return run_tick.closed ? 0 : -EIO;
+}
+
+/* Somebody clears CR4.PKS: it is pinned. */
+static int run_unpin(struct run_file *f)
+{
+	bool pinned;
+
+	cr4_clear_bits(X86_CR4_PKS);
+	pinned = __read_cr4() & X86_CR4_PKS;
+	cr4_set_bits(X86_CR4_PKS);
+
+	return pinned ? 0 : -EIO;
 }
 
 /* Bad keys, each of which warns once and changes nothing. */
@@ -281,6 +334,10 @@ static const struct run_action {
 	{ "exec-was-open", run_exec_was_open, true, "succeed if its caller had the right to write" },
 	{ "exec-is-closed", run_exec_is_closed, true, "succeed if the new program had no rights" },
 	{ "cpus", run_cpus, false, "succeed if PKS is on, on every CPU" },
+	{ "watch-tick", run_watch_tick, true, "leave-open, and note the rights of the next tick" },
+	{ "tick-was-closed", run_tick_was_closed, true,
+	  "succeed if it came from user mode and had no rights" },
+	{ "unpin", run_unpin, false, "clear CR4.PKS, which must stay: warns" },
 	{ "misuse", run_misuse, false, "use keys that do not exist: warns" },
 	{ "warn", run_warn, true, "WARN() in a window: warns" },
 	{ "epochs", run_epochs, false, "use up all epochs: no key can be reused until reboot" },
@@ -333,7 +390,7 @@ static ssize_t run_pks_read(struct file *file, char __user *ubuf, size_t count,
 	if (!buf)
 		return -ENOMEM;
 	for (i = 0; i < ARRAY_SIZE(run_actions); i++)
-		len += scnprintf(buf + len, PAGE_SIZE - len, "%-15s%s\n",
+		len += scnprintf(buf + len, PAGE_SIZE - len, "%-16s%s\n",
 				 run_actions[i].name, run_actions[i].help);
 	ret = simple_read_from_buffer(ubuf, count, ppos, buf, len);
 	kfree(buf);

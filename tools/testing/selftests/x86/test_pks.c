@@ -244,6 +244,40 @@ static void test_exec(void)
 	ksft_test_result(open && closed == ROUNDS, "exec starts closed\n");
 }
 
+/*
+ * A thread that is in user mode with a window open, a bug, does not lend it to
+ * the interrupt that strikes there.
+ */
+static void test_user_irq(void)
+{
+	const char *name = "an interrupt from user mode starts closed";
+	int fd = open_page(), err = run(fd, "watch-tick"), i, hits = 0;
+	volatile long spin;
+
+	if (err == -EBUSY) {
+		skip(name, "CONFIG_DEBUG_ENTRY forbids to try");
+		close(fd);
+		return;
+	}
+	for (i = 0; !err && i < 1000 && hits < 5; i++) {
+		err = run(fd, "watch-tick");
+		/* Until the tick has struck; most of the time that is here. */
+		do {
+			for (spin = 0; spin < 1000000; spin++)
+				;
+		} while (run(fd, "tick-was-closed") == -EAGAIN && ++i < 1000);
+		err = run(fd, "tick-was-closed");
+		hits += !err;
+		if (err == -EAGAIN)
+			err = 0;
+	}
+	/* Closes the window. */
+	run(fd, "write");
+	close(fd);
+	ksft_print_msg("%d ticks came from user mode\n", hits);
+	ksft_test_result(!err && hits == 5, "%s\n", name);
+}
+
 static void test_hotplug(void)
 {
 	int fd;
@@ -368,6 +402,16 @@ static void test_misuse(void)
 	close(fd);
 }
 
+static void test_unpin(void)
+{
+	int fd = open_run(), log = kmsg_open(), err = run(fd, "unpin");
+
+	ksft_test_result(!err && kmsg_count(log, "pinned CR4 bits changed") == 1 &&
+			 !run(fd, "cpus"), "CR4.PKS is pinned\n");
+	close(log);
+	close(fd);
+}
+
 static void test_warn(void)
 {
 	int fd = open_page(), log = kmsg_open(), err = run(fd, "warn");
@@ -422,13 +466,14 @@ int main(int argc, char **argv)
 			       RUN_PKS, strerror(errno));
 	close(fd);
 
-	ksft_set_plan(7 + suspend + 6 * destroy);
+	ksft_set_plan(8 + suspend + 7 * destroy);
 	test_on();
 	test_malformed();
 	test_write();
 	test_close();
 	test_fork();
 	test_exec();
+	test_user_irq();
 	test_hotplug();
 	if (suspend)
 		test_suspend();
@@ -436,6 +481,7 @@ int main(int argc, char **argv)
 		test_stray("stray-write", "write access in kernel mode", "closed");
 		test_stray("stray-read", "read access in kernel mode", "closed");
 		test_stray("readonly-write", "write access in kernel mode", "read-only");
+		test_unpin();
 		test_misuse();
 		test_warn();
 		test_epochs();
