@@ -37,11 +37,11 @@ SCENARIOS = (
 )
 
 
-def run(scenario, prefix=''):
+def run(scenario, prefix='', timeout=120):
     """Boot one scenario and judge it. Returns the Verdict, and the log."""
     log = os.path.join(LOGS, f'{prefix}{scenario.name}.log')
     wrong = boot.boot(log, scenario.cpu, scenario.smp,
-                      f'pks.mode={scenario.mode} {scenario.cmdline}'.strip(), timeout=120)
+                      f'pks.mode={scenario.mode} {scenario.cmdline}'.strip(), timeout=timeout)
     result = verdict.Verdict(log, scenario.mode, scenario.suites, scenario.skips,
                              scenario.strict, scenario.expect)
     if wrong:
