@@ -1019,6 +1019,7 @@ static struct task_struct *preempted;
 static int preempting(struct worker *w)
 {
 	w->before = pks_all_closed();
+	w->msr = READ_ONCE(preempted->thread.pks.pkrs);
 	pks_mk_readwrite(w->page->pkey);
 	w->after = pks_can_write(w->page->addr);
 	if (w->arg)
@@ -1068,6 +1069,9 @@ static void preempt_window(struct kunit *test, bool from_irq, int to_cpu)
 	worker_join(&preemptor);
 	KUNIT_EXPECT_TRUE(test, preemptor.before);
 	KUNIT_EXPECT_TRUE(test, preemptor.after);
+	/* From an interrupt, the scheduler ran with the handler's rights. */
+	KUNIT_EXPECT_EQ(test, preemptor.msr,
+			pks_value(from_irq ? strike.own->pkey : v->pkey, READWRITE));
 }
 
 static void preempt_begin(struct kunit *test)
@@ -1105,6 +1109,8 @@ static struct step {
 	int		retire_at;
 	struct worker	*retirer;
 	bool		retired;
+	/* Run on freely from there: the exceptions that follow mend the MSR. */
+	bool		then_stop;
 } step;
 
 static int step_notify(struct notifier_block *nb, unsigned long val, void *data)
@@ -1129,6 +1135,8 @@ static int step_notify(struct notifier_block *nb, unsigned long val, void *data)
 		while (READ_ONCE(current->thread.pks.epoch) == epoch)
 			asm volatile("int3");
 		step.retired = true;
+		if (step.then_stop)
+			args->regs->flags &= ~X86_EFLAGS_TF;
 	}
 	*(unsigned long *)args->err &= ~DR_STEP;
 
@@ -1292,7 +1300,8 @@ static int retire_on_go(struct worker *w)
 	return 0;
 }
 
-static bool retire_at(struct kunit *test, int at, int rights, struct pks_page *p)
+static bool retire_at(struct kunit *test, int at, int rights, bool then_stop,
+		      struct pks_page *p)
 {
 	struct notifier_block nb = { .notifier_call = step_notify };
 	int other = other_cpu(test, 0), pkey;
@@ -1309,6 +1318,7 @@ static bool retire_at(struct kunit *test, int at, int rights, struct pks_page *p
 
 	memset(&step, 0, sizeof(step));
 	step.retire_at = at;
+	step.then_stop = then_stop;
 	step.retirer = &w;
 	register_die_notifier(&nb);
 	step_begin();
@@ -1340,15 +1350,14 @@ static void pks_test_retire_single_step(struct kunit *test)
 {
 	/* A worker closes this one when it ends, in its own rights. */
 	struct pks_page *p = test_page(test, "step");
-	int at;
+	int i, at;
 
 	pin(test, 0);
-	for (at = 1; retire_at(test, at, READWRITE, p); at++)
-		;
-	KUNIT_EXPECT_GT(test, at, 5);
-	for (at = 1; retire_at(test, at, NOACCESS, p); at++)
-		;
-	KUNIT_EXPECT_GT(test, at, 5);
+	for (i = 0; i < 4; i++) {
+		for (at = 1; retire_at(test, at, i & 1 ? READWRITE : NOACCESS, i & 2, p); at++)
+			;
+		KUNIT_EXPECT_GT(test, at, 5);
+	}
 }
 
 static int pks_test_init(struct kunit *test)
@@ -1360,6 +1369,8 @@ static int pks_test_init(struct kunit *test)
 
 static struct kunit_case pks_cases[] = {
 	KUNIT_CASE(pks_test_every_cpu_on),
+	/* Ahead of the first retirement, which closes what was open from birth. */
+	KUNIT_CASE(pks_test_idle),
 	KUNIT_CASE(pks_test_alloc),
 	KUNIT_CASE(pks_test_matrix_4k),
 	KUNIT_CASE(pks_test_matrix_2m),
@@ -1371,7 +1382,6 @@ static struct kunit_case pks_cases[] = {
 	KUNIT_CASE(pks_test_kthread_closed),
 	KUNIT_CASE_PARAM(pks_test_handler, strike_gen_params),
 	KUNIT_CASE(pks_test_nested),
-	KUNIT_CASE(pks_test_idle),
 	KUNIT_CASE(pks_test_sleeping_fault),
 	KUNIT_CASE(pks_test_preempt),
 	KUNIT_CASE(pks_test_preempt_migrate),
