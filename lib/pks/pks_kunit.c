@@ -14,6 +14,7 @@
 #include <linux/file.h>
 #include <linux/irq_work.h>
 #include <linux/kdebug.h>
+#include <linux/kprobes.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -1038,7 +1039,8 @@ static void preempt_from_irq(struct irq_work *work)
 	wake_up_process(preemptor.task);
 }
 
-static struct irq_work preempt_work = IRQ_WORK_INIT_HARD(preempt_from_irq);
+/* From the tick: irq_work_queue() raises its own IPI with preemption off. */
+static struct irq_work preempt_work = IRQ_WORK_INIT_LAZY(preempt_from_irq);
 
 static void preempt_window(struct kunit *test, bool from_irq, int to_cpu)
 {
@@ -1099,80 +1101,149 @@ static void pks_test_preempt_migrate(struct kunit *test)
 }
 
 /*
- * Single-step through the opening and the closing of a window: whatever two
- * instructions an exception strikes between, it finds all keys closed.
+ * An exception between any two instructions of a setter. Single-stepping strikes
+ * at all of them and finds out where they are; then a probe strikes at one of
+ * them alone, for each exception puts the MSR right on its return and so hides
+ * what the next one would have met.
  */
+#define MAX_STEPS	64
+
 static struct step {
+	unsigned long	ip[MAX_STEPS];
 	int		nr;
-	int		bad;
-	/* The step at which another CPU retires the key, and who that is. */
+	/* When single-stepping, the step at which another CPU retires a key. */
 	int		retire_at;
 	struct worker	*retirer;
 	bool		retired;
-	/* Run on freely from there: the exceptions that follow mend the MSR. */
-	bool		then_stop;
+	/* Exceptions that found a key open. */
+	int		bad;
 } step;
+
+static void step_retire(void)
+{
+	u16 epoch = READ_ONCE(current->thread.pks.epoch);
+
+	/*
+	 * Interrupts are off: the IPI comes when this returns. The new epoch
+	 * shows when a nested exception returns to here.
+	 */
+	WRITE_ONCE(step.retirer->spin_go, true);
+	while (READ_ONCE(current->thread.pks.epoch) == epoch)
+		asm volatile("int3");
+	step.retired = true;
+}
 
 static int step_notify(struct notifier_block *nb, unsigned long val, void *data)
 {
 	struct die_args *args = data;
-	u16 epoch;
 
 	if (val == DIE_INT3)
 		return NOTIFY_STOP;
 	if (val != DIE_DEBUG)
 		return NOTIFY_DONE;
 
-	if (pks_rdmsr() != PKRS_INIT_VALUE)
-		step.bad++;
-	if (++step.nr == step.retire_at) {
-		/*
-		 * Interrupts are off: the IPI comes when this returns. The new
-		 * epoch shows when a nested exception returns to here.
-		 */
-		epoch = current->thread.pks.epoch;
-		WRITE_ONCE(step.retirer->spin_go, true);
-		while (READ_ONCE(current->thread.pks.epoch) == epoch)
-			asm volatile("int3");
-		step.retired = true;
-		if (step.then_stop)
-			args->regs->flags &= ~X86_EFLAGS_TF;
-	}
+	step.bad += pks_rdmsr() != PKRS_INIT_VALUE;
+	if (step.nr < MAX_STEPS)
+		step.ip[step.nr] = args->regs->ip;
+	if (++step.nr == step.retire_at)
+		step_retire();
 	*(unsigned long *)args->err &= ~DR_STEP;
 
 	return NOTIFY_STOP;
 }
 
-static __always_inline void step_begin(void)
+static struct notifier_block step_nb = { .notifier_call = step_notify };
+
+static int step_probe(struct kprobe *kp, struct pt_regs *regs)
 {
-	asm volatile("pushfq; orq $0x100, (%%rsp); popfq" : : : "memory", "cc");
+	step.bad += pks_rdmsr() != PKRS_INIT_VALUE;
+	if (step.retirer && !step.retired)
+		step_retire();
+	return 0;
 }
 
-static __always_inline void step_end(void)
+/* Keeps the probe from being optimized into a jump. */
+static void step_probe_post(struct kprobe *kp, struct pt_regs *regs, unsigned long flags)
 {
+}
+
+/* The same instructions each time; @tf is the trap flag or zero. */
+static noinline void step_setter(int pkey, int rights, unsigned long tf)
+{
+	asm volatile("pushfq; orq %0, (%%rsp); popfq" : : "r" (tf) : "memory", "cc");
+	if (rights == NOACCESS)
+		pks_mk_noaccess(pkey);
+	else
+		pks_mk_readwrite(pkey);
 	asm volatile("pushfq; andq $~0x100, (%%rsp); popfq" : : : "memory", "cc");
 }
 
-static void pks_test_single_step(struct kunit *test)
+/* Set @rights, coming from the opposite, and see that nothing else changed. */
+static void step_set(struct kunit *test, int pkey, int rights, int also_open, unsigned long tf)
 {
-	struct notifier_block nb = { .notifier_call = step_notify };
-	struct pks_page *p = test_page(test, "step");
-	u32 open, closed;
+	u32 msr, cached, want;
 
+	step.retired = false;
+	step.bad = 0;
+	pks_set(pkey, rights == NOACCESS ? READWRITE : NOACCESS);
+	KUNIT_ASSERT_EQ(test, register_die_notifier(&step_nb), 0);
+	preempt_disable();
+	step_setter(pkey, rights, tf);
+	msr = pks_rdmsr();
+	cached = this_cpu_read(pkrs_msr);
+	preempt_enable();
+	unregister_die_notifier(&step_nb);
+
+	want = pks_value(pkey, rights);
+	if (also_open && !step.retired)
+		want &= ~(PKR_RIGHTS_MASK << PKR_SHIFT(also_open));
+	KUNIT_EXPECT_EQ_MSG(test, step.bad, 0, "%s: open to a handler", rights_name[rights]);
+	KUNIT_EXPECT_EQ_MSG(test, msr, want, "%s", rights_name[rights]);
+	KUNIT_EXPECT_EQ_MSG(test, cached, want, "%s", rights_name[rights]);
+	KUNIT_EXPECT_EQ_MSG(test, current->thread.pks.pkrs, want, "%s", rights_name[rights]);
+}
+
+/* Single-step through it, and note where that leads. */
+static void step_record(struct kunit *test, int pkey, int rights, int also_open)
+{
+	step.nr = 0;
+	step_set(test, pkey, rights, also_open, X86_EFLAGS_TF);
+	KUNIT_ASSERT_GT(test, step.nr, 10);
+	KUNIT_ASSERT_LT(test, step.nr, MAX_STEPS);
+}
+
+/* Strike at one instruction; false if that can't be probed, being patched code. */
+static bool step_strike(struct kunit *test, int i, int pkey, int rights, int also_open)
+{
+	struct kprobe kp = {
+		.addr		= (kprobe_opcode_t *)step.ip[i],
+		.pre_handler	= step_probe,
+		.post_handler	= step_probe_post,
+	};
+
+	if (register_kprobe(&kp))
+		return false;
+	step_set(test, pkey, rights, also_open, 0);
+	unregister_kprobe(&kp);
+
+	return true;
+}
+
+static void pks_test_strike_setter(struct kunit *test)
+{
+	static const int rights[] = { READWRITE, NOACCESS };
+	struct pks_page *p = test_page(test, "strike");
+	int way, i, struck;
+
+	pin(test, 0);
 	memset(&step, 0, sizeof(step));
-	register_die_notifier(&nb);
-	step_begin();
-	pks_mk_readwrite(p->pkey);
-	open = pks_rdmsr();
+	for (way = 0; way < ARRAY_SIZE(rights); way++) {
+		step_record(test, p->pkey, rights[way], 0);
+		for (struck = 0, i = 0; i < step.nr; i++)
+			struck += step_strike(test, i, p->pkey, rights[way], 0);
+		KUNIT_EXPECT_GT(test, struck, 10);
+	}
 	pks_mk_noaccess(p->pkey);
-	closed = pks_rdmsr();
-	step_end();
-	unregister_die_notifier(&nb);
-
-	KUNIT_EXPECT_GT(test, step.nr, 10);
-	KUNIT_EXPECT_EQ(test, step.bad, 0);
-	KUNIT_EXPECT_EQ(test, open, pks_value(p->pkey, READWRITE));
-	KUNIT_EXPECT_EQ(test, closed, PKRS_INIT_VALUE);
 }
 
 /*
@@ -1287,8 +1358,7 @@ static void pks_test_rebirth(struct kunit *test)
 }
 
 /*
- * Retire a key that the thread has open, between any two instructions of
- * setting the rights to another one. No handler may see either open, and the
+ * Retire a key that the thread has open while it sets the rights to another one. No handler may see either open, and the
  * right to the former must not come back.
  */
 static int retire_on_go(struct worker *w)
@@ -1300,63 +1370,56 @@ static int retire_on_go(struct worker *w)
 	return 0;
 }
 
-static bool retire_at(struct kunit *test, int at, int rights, bool then_stop,
-		      struct pks_page *p)
+/* With a probe at instruction @i, or single-stepping if that is negative. */
+static void retire_at(struct kunit *test, int i, struct pks_page *p, int rights)
 {
-	struct notifier_block nb = { .notifier_call = step_notify };
-	int other = other_cpu(test, 0), pkey;
+	int pkey = pks_key_alloc("retire");
 	struct worker w;
-	u32 msr, want;
 
-	pkey = pks_key_alloc("step");
 	KUNIT_ASSERT_GT(test, pkey, 0);
 	pks_mk_readwrite(pkey);
-	pks_set(p->pkey, rights == NOACCESS ? READWRITE : NOACCESS);
-	worker_init(test, &w, other, retire_on_go, p);
+	worker_init(test, &w, other_cpu(test, 0), retire_on_go, p);
 	w.arg = (void *)(long)pkey;
 	wake_up_process(w.task);
-
-	memset(&step, 0, sizeof(step));
-	step.retire_at = at;
-	step.then_stop = then_stop;
 	step.retirer = &w;
-	register_die_notifier(&nb);
-	step_begin();
-	if (rights == NOACCESS)
-		pks_mk_noaccess(p->pkey);
-	else
-		pks_mk_readwrite(p->pkey);
-	step_end();
-	msr = pks_rdmsr();
-	unregister_die_notifier(&nb);
 
-	want = pks_value(p->pkey, rights);
-	if (!step.retired)
-		want &= ~(PKR_RIGHTS_MASK << PKR_SHIFT(pkey));
-	KUNIT_EXPECT_EQ_MSG(test, step.bad, 0, "%s, step %d: open to a handler",
-			    rights_name[rights], at);
-	KUNIT_EXPECT_EQ_MSG(test, msr, want, "%s, step %d", rights_name[rights], at);
-	KUNIT_EXPECT_EQ(test, current->thread.pks.pkrs, want);
+	if (i < 0)
+		step_record(test, p->pkey, rights, pkey);
+	else
+		step_strike(test, i, p->pkey, rights, pkey);
 
 	WRITE_ONCE(w.spin_go, true);
 	worker_join(&w);
-	KUNIT_EXPECT_EQ(test, pks_rdmsr(), pks_value(p->pkey, rights));
+	step.retirer = NULL;
 	pks_mk_noaccess(p->pkey);
-
-	return step.retired;
+	KUNIT_EXPECT_TRUE(test, pks_all_closed());
 }
 
-static void pks_test_retire_single_step(struct kunit *test)
+static void pks_test_retire_in_setter(struct kunit *test)
 {
+	static const int rights[] = { READWRITE, NOACCESS };
 	/* A worker closes this one when it ends, in its own rights. */
-	struct pks_page *p = test_page(test, "step");
-	int i, at;
+	struct pks_page *p = test_page(test, "strike");
+	int way, i, retired;
 
+	other_cpu(test, 0);
 	pin(test, 0);
-	for (i = 0; i < 4; i++) {
-		for (at = 1; retire_at(test, at, i & 1 ? READWRITE : NOACCESS, i & 2, p); at++)
-			;
-		KUNIT_EXPECT_GT(test, at, 5);
+	memset(&step, 0, sizeof(step));
+	for (way = 0; way < ARRAY_SIZE(rights); way++) {
+		/* At each step, with all that follow. */
+		step.retire_at = 1;
+		do {
+			retire_at(test, -1, p, rights[way]);
+		} while (step.retired && step.retire_at++ < MAX_STEPS);
+		KUNIT_EXPECT_GT(test, step.retire_at, 10);
+		/* And alone. */
+		step.retire_at = 0;
+		step_record(test, p->pkey, rights[way], 0);
+		for (retired = 0, i = 0; i < step.nr; i++) {
+			retire_at(test, i, p, rights[way]);
+			retired += step.retired;
+		}
+		KUNIT_EXPECT_GT(test, retired, 10);
 	}
 }
 
@@ -1385,10 +1448,10 @@ static struct kunit_case pks_cases[] = {
 	KUNIT_CASE(pks_test_sleeping_fault),
 	KUNIT_CASE(pks_test_preempt),
 	KUNIT_CASE(pks_test_preempt_migrate),
-	KUNIT_CASE(pks_test_single_step),
+	KUNIT_CASE(pks_test_strike_setter),
 	KUNIT_CASE(pks_test_retire),
 	KUNIT_CASE(pks_test_rebirth),
-	KUNIT_CASE(pks_test_retire_single_step),
+	KUNIT_CASE(pks_test_retire_in_setter),
 	{}
 };
 
