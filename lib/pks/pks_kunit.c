@@ -501,7 +501,7 @@ static void pks_test_migrate(struct kunit *test)
 	for (i = 0; i < 10; i++) {
 		swap(cpu, other);
 		KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(cpu)), 0);
-		KUNIT_EXPECT_EQ(test, smp_processor_id(), cpu);
+		KUNIT_EXPECT_EQ(test, raw_smp_processor_id(), cpu);
 		KUNIT_EXPECT_EQ(test, pks_rdmsr(), pks_value(p->pkey, READWRITE));
 		KUNIT_EXPECT_TRUE(test, pks_can_write(p->addr));
 	}
@@ -527,7 +527,7 @@ static void pks_test_kthread_closed(struct kunit *test)
 	struct worker w;
 
 	pks_mk_readwrite(p->pkey);
-	worker_start(test, &w, smp_processor_id(), look_closed, p);
+	worker_start(test, &w, raw_smp_processor_id(), look_closed, p);
 	worker_join(&w);
 	KUNIT_EXPECT_TRUE(test, w.before);
 	KUNIT_EXPECT_FALSE(test, w.after);
@@ -631,8 +631,10 @@ static void wait_hit(void)
 		cpu_relax();
 }
 
+/* A hit counts in the test's own thread: let no other have the CPU meanwhile. */
 static void strike_nmi_self(void)
 {
+	guard(preempt)();
 	self_nmi();
 	wait_hit();
 }
@@ -648,12 +650,14 @@ static struct irq_work work_tick = IRQ_WORK_INIT_LAZY(strike_irq_work);
 
 static void strike_self_ipi(void)
 {
+	guard(preempt)();
 	irq_work_queue(&work_ipi);
 	wait_hit();
 }
 
 static void strike_tick(void)
 {
+	guard(preempt)();
 	irq_work_queue(&work_tick);
 	wait_hit();
 }
@@ -667,6 +671,7 @@ static DEFINE_TIMER(strike_timer, strike_softirq);
 
 static void strike_timer_softirq(void)
 {
+	guard(preempt)();
 	strike_timer.expires = jiffies + 1;
 	add_timer_on(&strike_timer, smp_processor_id());
 	wait_hit();
@@ -680,7 +685,13 @@ static void strike_call(void *unused)
 static int strike_remote(struct worker *w)
 {
 	wait_for_completion(&w->go);
-	smp_call_function_single((long)w->arg, strike_call, NULL, 1);
+	/*
+	 * Until it meets the test's thread, which stays preemptible here: to wait
+	 * for another CPU without that could be a deadlock with stop_machine().
+	 */
+	do {
+		smp_call_function_single((long)w->arg, strike_call, NULL, 1);
+	} while (!READ_ONCE(strike.hits));
 
 	return 0;
 }
@@ -797,6 +808,10 @@ static void pks_test_handler(struct kunit *test)
 	const struct strike_kind *kind = test->param_value;
 	struct strike *s = &strike;
 	int rights;
+
+	if (preempt_model_rt() && (kind->strike == strike_tick ||
+				   kind->strike == strike_timer_softirq))
+		kunit_skip(test, "runs in a thread of its own on PREEMPT_RT");
 
 	strike_begin(test);
 	for (rights = 0; rights < NR_RIGHTS; rights++) {
@@ -1034,6 +1049,11 @@ static struct worker preemptor;
 
 static void preempt_from_irq(struct irq_work *work)
 {
+	/* Not while another thread has the CPU, nor where this one keeps it. */
+	if (current != preempted || preempt_count() & PREEMPT_MASK) {
+		irq_work_queue(work);
+		return;
+	}
 	/* A handler's own right must not reach the thread it lets in. */
 	pks_mk_readwrite(strike.own->pkey);
 	wake_up_process(preemptor.task);
@@ -1065,21 +1085,21 @@ static void preempt_window(struct kunit *test, bool from_irq, int to_cpu)
 	KUNIT_EXPECT_EQ(test, pks_rdmsr(), pks_value(v->pkey, READWRITE));
 	KUNIT_EXPECT_TRUE(test, pks_can_write(v->addr));
 	KUNIT_EXPECT_FALSE(test, pks_can_read(p->addr));
-	KUNIT_EXPECT_EQ(test, smp_processor_id(), to_cpu);
+	KUNIT_EXPECT_EQ(test, raw_smp_processor_id(), to_cpu);
 	pks_mk_noaccess(v->pkey);
 
 	worker_join(&preemptor);
 	KUNIT_EXPECT_TRUE(test, preemptor.before);
 	KUNIT_EXPECT_TRUE(test, preemptor.after);
-	/* From an interrupt, the scheduler ran with the handler's rights. */
-	KUNIT_EXPECT_EQ(test, preemptor.msr,
-			pks_value(from_irq ? strike.own->pkey : v->pkey, READWRITE));
+	/* The scheduler ran with the handler's rights. */
+	if (from_irq)
+		KUNIT_EXPECT_EQ(test, preemptor.msr, pks_value(strike.own->pkey, READWRITE));
 }
 
 static void preempt_begin(struct kunit *test)
 {
-	if (!preempt_model_full() && !preempt_model_rt())
-		kunit_skip(test, "needs a preemptible kernel");
+	if (!preempt_model_full())
+		kunit_skip(test, "needs CONFIG_PREEMPT");
 
 	strike.victim = test_page(test, "victim");
 	strike.own = test_page(test, "handler");
@@ -1107,6 +1127,7 @@ static void pks_test_preempt_migrate(struct kunit *test)
  * what the next one would have met.
  */
 #define MAX_STEPS	64
+#define MAX_STALLS	2
 
 static struct step {
 	unsigned long	ip[MAX_STEPS];
@@ -1115,6 +1136,9 @@ static struct step {
 	int		retire_at;
 	struct worker	*retirer;
 	bool		retired;
+	/* It did not come; what this run shows is void. */
+	bool		stalled;
+	int		stalls;
 	/* Exceptions that found a key open. */
 	int		bad;
 } step;
@@ -1122,15 +1146,18 @@ static struct step {
 static void step_retire(void)
 {
 	u16 epoch = READ_ONCE(current->thread.pks.epoch);
+	int tries = 100000;
 
 	/*
 	 * Interrupts are off: the IPI comes when this returns. The new epoch
-	 * shows when a nested exception returns to here.
+	 * shows when a nested exception returns to here. Don't wait for ever:
+	 * stop_machine() may have the other CPU, and itself wait for this one.
 	 */
 	WRITE_ONCE(step.retirer->spin_go, true);
-	while (READ_ONCE(current->thread.pks.epoch) == epoch)
+	while (READ_ONCE(current->thread.pks.epoch) == epoch && --tries)
 		asm volatile("int3");
-	step.retired = true;
+	step.retired = tries;
+	step.stalled = !tries;
 }
 
 static int step_notify(struct notifier_block *nb, unsigned long val, void *data)
@@ -1157,7 +1184,7 @@ static struct notifier_block step_nb = { .notifier_call = step_notify };
 static int step_probe(struct kprobe *kp, struct pt_regs *regs)
 {
 	step.bad += pks_rdmsr() != PKRS_INIT_VALUE;
-	if (step.retirer && !step.retired)
+	if (step.retirer && !step.retired && !step.stalled)
 		step_retire();
 	return 0;
 }
@@ -1183,7 +1210,6 @@ static void step_set(struct kunit *test, int pkey, int rights, int also_open, un
 {
 	u32 msr, cached, want;
 
-	step.retired = false;
 	step.bad = 0;
 	pks_set(pkey, rights == NOACCESS ? READWRITE : NOACCESS);
 	KUNIT_ASSERT_EQ(test, register_die_notifier(&step_nb), 0);
@@ -1193,6 +1219,8 @@ static void step_set(struct kunit *test, int pkey, int rights, int also_open, un
 	cached = this_cpu_read(pkrs_msr);
 	preempt_enable();
 	unregister_die_notifier(&step_nb);
+	if (step.stalled)
+		return;
 
 	want = pks_value(pkey, rights);
 	if (also_open && !step.retired)
@@ -1358,8 +1386,9 @@ static void pks_test_rebirth(struct kunit *test)
 }
 
 /*
- * Retire a key that the thread has open while it sets the rights to another one. No handler may see either open, and the
- * right to the former must not come back.
+ * Retire a key that the thread has open while it sets the rights to another
+ * one. No handler may see either open, and the right to the former must not
+ * come back.
  */
 static int retire_on_go(struct worker *w)
 {
@@ -1382,6 +1411,8 @@ static void retire_at(struct kunit *test, int i, struct pks_page *p, int rights)
 	w.arg = (void *)(long)pkey;
 	wake_up_process(w.task);
 	step.retirer = &w;
+	step.retired = false;
+	step.stalled = false;
 
 	if (i < 0)
 		step_record(test, p->pkey, rights, pkey);
@@ -1393,6 +1424,8 @@ static void retire_at(struct kunit *test, int i, struct pks_page *p, int rights)
 	step.retirer = NULL;
 	pks_mk_noaccess(p->pkey);
 	KUNIT_EXPECT_TRUE(test, pks_all_closed());
+	if (step.stalled && ++step.stalls > MAX_STALLS)
+		KUNIT_FAIL_AND_ABORT(test, "retirements do not show");
 }
 
 static void pks_test_retire_in_setter(struct kunit *test)
@@ -1410,12 +1443,13 @@ static void pks_test_retire_in_setter(struct kunit *test)
 		step.retire_at = 1;
 		do {
 			retire_at(test, -1, p, rights[way]);
-		} while (step.retired && step.retire_at++ < MAX_STEPS);
+		} while (step.stalled ||
+			 (step.retired && step.retire_at++ < MAX_STEPS));
 		KUNIT_EXPECT_GT(test, step.retire_at, 10);
 		/* And alone. */
 		step.retire_at = 0;
 		step_record(test, p->pkey, rights[way], 0);
-		for (retired = 0, i = 0; i < step.nr; i++) {
+		for (retired = 0, i = 0; i < step.nr; i += !step.stalled) {
 			retire_at(test, i, p, rights[way]);
 			retired += step.retired;
 		}
