@@ -10,6 +10,7 @@
 #include <linux/cpu.h>
 #include <linux/gfp.h>
 #include <linux/init.h>
+#include <linux/irqflags.h>
 #include <linux/lockdep.h>
 #include <linux/printk.h>
 #include <linux/smp.h>
@@ -215,7 +216,8 @@ void __init pks_boot_init(void)
 
 	/* From here on every hook is live. */
 	setup_force_cpu_cap(X86_FEATURE_PKS);
-	pks_init_cpu();
+	scoped_guard(irqsave)
+		pks_init_cpu();
 	pr_info("on: %d keys for kernel pages, all closed\n", PKR_NR_PKEYS - 1);
 }
 
