@@ -960,7 +960,8 @@ static void idle_nmi_end(void *unused)
 static void pks_test_idle(struct kunit *test)
 {
 	struct pks_page *p = test_page(test, "idle");
-	int cpu, here, i;
+	unsigned long end;
+	int cpu, here, i, pause;
 
 	KUNIT_ASSERT_EQ(test, register_nmi_handler(NMI_LOCAL, idle_nmi, 0, "pks_idle"), 0);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, idle_nmi_end, NULL), 0);
@@ -969,16 +970,20 @@ static void pks_test_idle(struct kunit *test)
 		here = other_cpu(test, cpu);
 		pin(test, here);
 		memset(&idle, 0, sizeof(idle));
-		/* Other threads may have the CPU at times. */
-		for (i = 1; i < 10000 && idle.seen < 10; i++) {
+		/* Other threads may have the CPU for a time. */
+		end = jiffies + 30 * HZ;
+		for (i = 0; idle.seen < 10 && time_before(jiffies, end); i++) {
 			idle.pkrs = PKRS_INIT_VALUE;
 			smp_call_function_single(cpu, idle_open, p, 1);
+			/* How long the interrupt's tail is depends on the configuration. */
+			for (pause = 1 << i % 16; pause; pause--)
+				cpu_relax();
 			apic->send_IPI(cpu, NMI_VECTOR);
-			while (smp_load_acquire(&idle.nmis) != i)
+			while (smp_load_acquire(&idle.nmis) == i)
 				cpu_relax();
 			KUNIT_ASSERT_EQ(test, idle.pkrs, PKRS_INIT_VALUE);
 		}
-		KUNIT_EXPECT_EQ_MSG(test, idle.seen, 10, "CPU %d is not idle", cpu);
+		KUNIT_EXPECT_GE_MSG(test, idle.seen, 10, "CPU %d is not idle", cpu);
 	}
 }
 
@@ -1194,8 +1199,11 @@ static void step_probe_post(struct kprobe *kp, struct pt_regs *regs, unsigned lo
 {
 }
 
-/* The same instructions each time; @tf is the trap flag or zero. */
-static noinline void step_setter(int pkey, int rights, unsigned long tf)
+/*
+ * The same instructions each time; @tf is the trap flag or zero. No sanitizer:
+ * a probe in what that calls would strike at its own handling.
+ */
+static __noinstr_section(".text") void step_setter(int pkey, int rights, unsigned long tf)
 {
 	asm volatile("pushfq; orq %0, (%%rsp); popfq" : : "r" (tf) : "memory", "cc");
 	if (rights == NOACCESS)
