@@ -135,30 +135,41 @@ static int run_cpus(struct run_file *f)
 	return atomic_read(&bad) ? -EIO : 0;
 }
 
-/* The next tick on this CPU looks where it came from, and with what rights. */
+/*
+ * The next tick on this CPU looks where it came from, and with what rights, and
+ * leaves a key open.
+ */
 static struct run_tick {
-	bool	from_user;
-	bool	closed;
+	struct task_struct	*user;
+	bool			closed;
+	int			pkey;
 } run_tick;
 
 static void run_tick_look(struct irq_work *work)
 {
 	struct pt_regs *regs = get_irq_regs();
 
-	run_tick.from_user = regs && user_mode(regs);
+	run_tick.user = regs && user_mode(regs) ? current : NULL;
 	run_tick.closed = pks_all_closed();
+	pks_mk_readwrite(run_tick.pkey);
 }
 
 static struct irq_work run_tick_work = IRQ_WORK_INIT_LAZY(run_tick_look);
 
 static int run_watch_tick(struct run_file *f)
 {
-	int err = run_leave_open(f);
+	int err;
 
+	/* There the work has a thread. */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		return -EBUSY;
+	err = run_leave_open(f);
 	if (err)
 		return err;
+
 	irq_work_sync(&run_tick_work);
 	memset(&run_tick, 0, sizeof(run_tick));
+	run_tick.pkey = f->p.pkey;
 	irq_work_queue(&run_tick_work);
 
 	return 0;
@@ -166,10 +177,15 @@ static int run_watch_tick(struct run_file *f)
 
 static int run_tick_was_closed(struct run_file *f)
 {
-	if (irq_work_is_busy(&run_tick_work) || !run_tick.from_user)
+	if (irq_work_is_busy(&run_tick_work))
 		return -EAGAIN;
+	if (run_tick.user != current)
+		return -ESRCH;
+	if (!run_tick.closed)
+		return -EIO;
 
-	return run_tick.closed ? 0 : -EIO;
+	/* What the tick left open must not be open here. */
+	return run_is_closed(f);
 }
 
 /* Somebody clears CR4.PKS: it is pinned. */
@@ -177,6 +193,7 @@ static int run_unpin(struct run_file *f)
 {
 	bool pinned;
 
+	guard(preempt)();
 	cr4_clear_bits(X86_CR4_PKS);
 	pinned = __read_cr4() & X86_CR4_PKS;
 	cr4_set_bits(X86_CR4_PKS);

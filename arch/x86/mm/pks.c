@@ -11,6 +11,7 @@
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/irqflags.h>
+#include <linux/jump_label.h>
 #include <linux/lockdep.h>
 #include <linux/printk.h>
 #include <linux/smp.h>
@@ -21,9 +22,12 @@
 #include <asm/pgtable.h>
 #include <asm/pks.h>
 
-/* Unknown until pks_init_cpu() has run on the CPU. */
+/* Unknown until pks_boot_live() or pks_init_cpu() has run on the CPU. */
 DEFINE_PER_CPU(u32, pkrs_msr) = PKRS_UNKNOWN;
 EXPORT_PER_CPU_SYMBOL_GPL(pkrs_msr);
+
+DEFINE_STATIC_KEY_FALSE_RO(pks_key);
+EXPORT_SYMBOL_GPL(pks_key);
 
 u16 pks_epoch __read_mostly;
 
@@ -44,25 +48,31 @@ noinstr u64 __pks_revalidate(u64 word)
 	u16 now = smp_load_acquire(&pks_epoch);
 	int pkey;
 
+	/*
+	 * WD stays as it is. A pks_mk_readonly() that was interrupted has set it
+	 * and goes on to clear AD: without WD that would allow writes.
+	 */
 	for (pkey = 1; pkey < PKR_NR_PKEYS; pkey++) {
-		if (READ_ONCE(pks_retired[pkey]) <= r.epoch)
-			continue;
-		r.pkrs &= ~(PKR_RIGHTS_MASK << PKR_SHIFT(pkey));
-		r.pkrs |= PKR_AD_BIT << PKR_SHIFT(pkey);
+		if (READ_ONCE(pks_retired[pkey]) > r.epoch)
+			r.pkrs |= PKR_AD_BIT << PKR_SHIFT(pkey);
 	}
 	r.epoch = now;
 
 	return r.word;
 }
 
-static void pks_revalidate_current(void *unused)
+/* Interrupts are off, or the word that is written back could be an old one. */
+static __always_inline void pks_reload(void)
 {
 	struct thread_struct *t = &current->thread;
 
-	lockdep_assert_irqs_disabled();
-
 	WRITE_ONCE(t->pks.word, pks_revalidate(READ_ONCE(t->pks.word)));
 	pks_sync(t);
+}
+
+static void pks_retire_ipi(void *unused)
+{
+	pks_reload();
 }
 
 /**
@@ -92,12 +102,11 @@ bool pks_retire_key(int pkey)
 	WRITE_ONCE(pks_retired[pkey], pks_epoch + 1);
 	/* Who sees the epoch sees the retirement. */
 	smp_store_release(&pks_epoch, pks_epoch + 1);
-	on_each_cpu(pks_revalidate_current, NULL, 1);
+	on_each_cpu(pks_retire_ipi, NULL, 1);
 
 	return true;
 }
 
-static bool pks_cpu_has __initdata;
 static bool pks_disabled __initdata;
 
 static int __init pks_disable(char *arg)
@@ -109,18 +118,6 @@ static int __init pks_disable(char *arg)
 	return 1;
 }
 __setup("nopks", pks_disable);
-
-/**
- * pks_early_init() - Take note that the CPU has PKS and hold the flag back
- *
- * Context: CPU detection on the boot CPU, before the first exception that can
- * return through irqentry_exit().
- */
-void __init pks_early_init(void)
-{
-	pks_cpu_has = boot_cpu_has(X86_FEATURE_PKS);
-	setup_clear_cpu_cap(X86_FEATURE_PKS);
-}
 
 static bool __init pks_probe(u32 *page, u32 pkrs, bool readable, bool writable)
 {
@@ -164,7 +161,7 @@ static const char * __init pks_self_test(void)
 	return err;
 }
 
-/* NULL if PKS can be used, else the reason why not. */
+/* NULL if PKS is on, else the reason why not. */
 static const char * __init pks_try_enable(void)
 {
 	const char *err;
@@ -185,40 +182,55 @@ static const char * __init pks_try_enable(void)
  * pks_boot_init() - Decide whether PKS is used, and say so
  *
  * Turns PKS on for the boot CPU if the CPU has it, it is not turned off on the
- * command line, and a self-test shows that it works.
+ * command line, and a self-test shows that it works. Otherwise clears the flag.
  *
- * Context: boot CPU, before CR4 is pinned, alternatives are patched and other
- * CPUs start.
+ * Context: boot CPU, before CR4 is pinned.
  */
 void __init pks_boot_init(void)
 {
 	const char *err;
 
-	if (!pks_cpu_has) {
+	if (!boot_cpu_has(X86_FEATURE_PKS)) {
 		pr_info("off: the CPU does not have it\n");
 		return;
 	}
+
 	if (pks_disabled) {
 		pr_info("off: nopks on the command line\n");
-		return;
-	}
-	/* CR4 and the MSR belong to the hypervisor. */
-	if (boot_cpu_has(X86_FEATURE_XENPV)) {
+	} else if (boot_cpu_has(X86_FEATURE_XENPV)) {
+		/* CR4 and the MSR belong to the hypervisor. */
 		pr_info("off: Xen PV guest\n");
-		return;
-	}
-
-	err = pks_try_enable();
-	if (err) {
+	} else {
+		err = pks_try_enable();
+		if (!err) {
+			pr_info("on: %d keys for kernel pages, all closed\n",
+				PKR_NR_PKEYS - 1);
+			return;
+		}
 		pr_err("off: %s\n", err);
-		return;
 	}
+	setup_clear_cpu_cap(X86_FEATURE_PKS);
+}
 
-	/* From here on every hook is live. */
-	setup_force_cpu_cap(X86_FEATURE_PKS);
-	scoped_guard(irqsave)
-		pks_init_cpu();
-	pr_info("on: %d keys for kernel pages, all closed\n", PKR_NR_PKEYS - 1);
+/**
+ * pks_boot_live() - Make the hooks live if PKS is on
+ *
+ * They are patched one by one. An interrupt in between would find its exit
+ * live and not its entry, and take for rights what the CPU left in the frame.
+ * With interrupts off an NMI still can, when nobody has opened a key yet: what
+ * it does to the rights is undone.
+ *
+ * Context: boot CPU, its only thread, after alternatives are patched:
+ * pks_frame() depends on one.
+ */
+void __init pks_boot_live(void)
+{
+	if (!boot_cpu_has(X86_FEATURE_PKS))
+		return;
+
+	guard(irqsave)();
+	static_branch_enable(&pks_key);
+	pks_close_all();
 }
 
 /**
@@ -227,14 +239,15 @@ void __init pks_boot_init(void)
  * INIT keeps the MSR, RESET clears it, so after bring-up or resume pkrs_msr
  * may be a lie.
  *
- * Context: interrupts off, before CR4.PKS is set on a CPU that comes up, or
- * as soon as per-CPU data can be accessed on one that resumes.
+ * Context: interrupts off, before CR4.PKS is set on a CPU that comes up, which
+ * can't take an exception yet, or as soon as per-CPU data can be accessed on
+ * one that resumes.
  */
-void notrace pks_init_cpu(void)
+noinstr void pks_init_cpu(void)
 {
 	if (!pks_enabled())
 		return;
 
 	this_cpu_write(pkrs_msr, PKRS_UNKNOWN);
-	pks_revalidate_current(NULL);
+	pks_reload();
 }

@@ -18,6 +18,7 @@ struct thread_struct;
 #ifdef CONFIG_ARCH_ENABLE_SUPERVISOR_PKEYS
 
 #include <linux/build_bug.h>
+#include <linux/jump_label.h>
 #include <linux/percpu.h>
 #include <linux/sched.h>
 
@@ -47,18 +48,21 @@ extern u16 pks_epoch;
 u64 __pks_revalidate(u64 word);
 void pks_bad_key(int pkey);
 
+DECLARE_STATIC_KEY_FALSE(pks_key);
+
 /*
- * The flag is held back from CPU detection until the boot CPU is set up and
- * has shown that it enforces the rights, so it means "on", not "there". Until
- * alternatives are patched this tests a bit in memory: all hooks go live with
- * one store, and no exception sees its entry without its exit.
+ * The hooks are live, and have been since before there was a second thread.
+ *
+ * This is not cpu_feature_enabled(): while alternatives are patched, that tests
+ * false for a moment where it is true, and an interrupt could restore rights
+ * that it has not saved.
  */
 static __always_inline bool pks_enabled(void)
 {
-	return cpu_feature_enabled(X86_FEATURE_PKS);
+	return static_branch_likely(&pks_key);
 }
 
-/* The CPU checks keys. The self-test needs that before pks_enabled() holds. */
+/* The CPU checks keys. It does in the self-test, ahead of pks_enabled(). */
 static inline bool pks_enforced(void)
 {
 	return cr4_read_shadow() & X86_CR4_PKS;
@@ -115,11 +119,14 @@ static __always_inline u64 pks_revalidate(u64 word)
 /*
  * Set the two bits of @pkey in the rights of the current context.
  *
- * An interruption puts back what it found, or that with retired keys closed.
- * A value that is read, changed and written back could undo the latter, so
- * each step is one instruction; only this CPU counts, so none needs a lock
+ * An interruption puts back what it found, or that with AD set for retired
+ * keys. A value that is read, changed and written back could undo the latter,
+ * so each step is one instruction; only this CPU counts, so none needs a lock
  * prefix. Bits are set before others are cleared: no state in between grants
  * what neither the old nor the new rights do.
+ *
+ * For the compiler each step is a barrier, as the rights can change with it, by
+ * an interruption, and not only with the WRMSR.
  */
 static __always_inline void pks_set_rights(int pkey, u32 rights)
 {
@@ -139,10 +146,20 @@ static __always_inline void pks_set_rights(int pkey, u32 rights)
 	t = &current->thread;
 	if (rights)
 		asm volatile("orl %1, %0" : "+m" (t->pks.pkrs)
-			     : "ri" (rights << PKR_SHIFT(pkey)));
+			     : "ri" (rights << PKR_SHIFT(pkey)) : "memory");
 	if (rights != PKR_RIGHTS_MASK)
 		asm volatile("andl %1, %0" : "+m" (t->pks.pkrs)
-			     : "ri" (~((rights ^ PKR_RIGHTS_MASK) << PKR_SHIFT(pkey))));
+			     : "ri" (~((rights ^ PKR_RIGHTS_MASK) << PKR_SHIFT(pkey)))
+			     : "memory");
+	pks_sync(t);
+}
+
+/* Close all keys to the current context. */
+static __always_inline void pks_close_all(void)
+{
+	struct thread_struct *t = &current->thread;
+
+	WRITE_ONCE(t->pks.pkrs, PKRS_INIT_VALUE);
 	pks_sync(t);
 }
 
@@ -185,27 +202,23 @@ static __always_inline u32 pks_regs_pkrs(struct pt_regs *regs)
 static __always_inline void pks_enter(struct pt_regs *regs)
 {
 	union pks_rights *frame = pks_frame(regs);
-	struct thread_struct *t;
-	u32 msr;
 
 	if (!pks_enabled())
 		return;
 
-	t = &current->thread;
-	if (!user_mode(regs))
-		frame->word = READ_ONCE(t->pks.word) | frame->ss;
-	WRITE_ONCE(t->pks.pkrs, PKRS_INIT_VALUE);
-
-	msr = this_cpu_read(pkrs_msr);
-	if (likely(msr == PKRS_INIT_VALUE))
-		return;
-	if (unlikely(msr == PKRS_UNKNOWN) && !user_mode(regs))
-		frame->pkrs |= PKRS_IN_FLIGHT;
-	pks_sync(t);
+	if (!user_mode(regs)) {
+		frame->word = READ_ONCE(current->thread.pks.word) | frame->ss;
+		if (unlikely(this_cpu_read(pkrs_msr) == PKRS_UNKNOWN))
+			frame->pkrs |= PKRS_IN_FLIGHT;
+	}
+	pks_close_all();
 }
 
 /*
  * Last act, with interrupts off: the interrupted context gets back its rights.
+ * User mode has none; there it is the last act of the handler, ahead of the
+ * work that the thread does before it returns, so that nothing that the handler
+ * opened is open to the thread.
  *
  * If it was about to execute WRMSR, it still will, possibly with rights to a
  * key that was retired meanwhile. Until it has looked again, an interruption
@@ -217,8 +230,13 @@ static __always_inline void pks_exit(struct pt_regs *regs)
 	union pks_rights r;
 	bool in_flight;
 
-	if (!pks_enabled() || user_mode(regs))
+	if (!pks_enabled())
 		return;
+
+	if (user_mode(regs)) {
+		pks_close_all();
+		return;
+	}
 
 	r.word = pks_revalidate(pks_frame(regs)->word);
 	in_flight = r.pkrs & PKRS_IN_FLIGHT;
@@ -259,13 +277,8 @@ static inline void pks_init_thread(struct task_struct *p)
 /* exec: the thread goes on as another program. */
 static inline void pks_flush_thread(void)
 {
-	struct thread_struct *t = &current->thread;
-
-	if (!pks_enabled())
-		return;
-
-	WRITE_ONCE(t->pks.pkrs, PKRS_INIT_VALUE);
-	pks_sync(t);
+	if (pks_enabled())
+		pks_close_all();
 }
 
 /* A window has to be closed before the thread returns to user mode. */
@@ -275,8 +288,8 @@ static __always_inline void pks_assert_closed(void)
 		WARN_ON_ONCE(current->thread.pks.pkrs != PKRS_INIT_VALUE);
 }
 
-void pks_early_init(void);
 void pks_boot_init(void);
+void pks_boot_live(void);
 void pks_init_cpu(void);
 
 bool pks_retire_key(int pkey);
@@ -293,8 +306,8 @@ static __always_inline void pks_switch_to(struct thread_struct *next) { }
 static inline void pks_init_thread(struct task_struct *p) { }
 static inline void pks_flush_thread(void) { }
 static __always_inline void pks_assert_closed(void) { }
-static inline void pks_early_init(void) { }
 static inline void pks_boot_init(void) { }
+static inline void pks_boot_live(void) { }
 static inline void pks_init_cpu(void) { }
 static inline void pks_show_regs(struct pt_regs *regs, const char *log_lvl) { }
 static inline void pks_show_fault(struct pt_regs *regs, unsigned long address) { }
