@@ -5,6 +5,7 @@ log. No device of QEMU is needed for the verdict; see verdict.py for that."""
 import os
 import selectors
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,10 @@ QEMU = 'qemu-system-x86_64'
 
 def command(cpu, smp, cmdline):
     """The QEMU command line."""
+    if not shutil.which(QEMU):
+        sys.exit(f'boot: {QEMU} is not installed; install the package qemu-system-x86')
+    if not os.path.exists(os.path.join(IMAGE, 'cmdline')):
+        sys.exit(f'boot: there is no image in {IMAGE}; run "make image"')
     with open(os.path.join(IMAGE, 'cmdline'), encoding='utf-8') as f:
         default = f.read().strip()
     # Of two values for one parameter the kernel and the guest's init take the last.
@@ -26,16 +31,21 @@ def command(cpu, smp, cmdline):
             '-append', f'{default} {cmdline}'.strip()]
 
 
+def stop(number, _frame):
+    """Interrupted: take QEMU along."""
+    sys.exit(128 + number)
+
+
 def boot(log, cpu='max', smp=2, cmdline='', timeout=300, show=None):
     """Boot, write the console to the file LOG, and pass each line to SHOW.
 
     Returns None if the guest powered off by itself, else what went wrong."""
-    if not shutil.which(QEMU):
-        return f'{QEMU} is not installed; install the package qemu-system-x86'
+    argv = command(cpu, smp, cmdline) + ['-serial', 'stdio']
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     os.makedirs(os.path.dirname(log), exist_ok=True)
     # pylint: disable=consider-using-with
-    qemu = subprocess.Popen(command(cpu, smp, cmdline) + ['-serial', 'stdio'],
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    qemu = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT)
     end = time.monotonic() + timeout
     pending = b''
@@ -55,9 +65,7 @@ def boot(log, cpu='max', smp=2, cmdline='', timeout=300, show=None):
                     if show:
                         show(line.decode(errors='replace').rstrip('\r'))
         finally:
-            if qemu.poll() is None and time.monotonic() >= end:
-                qemu.kill()
-            elif sys.exc_info()[0]:
+            if sys.exc_info()[0] or time.monotonic() >= end:
                 qemu.kill()
             qemu.wait()
     if qemu.returncode:
@@ -67,7 +75,7 @@ def boot(log, cpu='max', smp=2, cmdline='', timeout=300, show=None):
 
 def shell():
     """Boot with the terminal as the guest's console."""
-    args = command('max', 2, 'pks.mode=shell kunit.enable=0 loglevel=4')
+    args = command('max', 2, 'pks.mode=shell kunit.enable=0 loglevel=4 panic_on_warn=0')
     return subprocess.call(args + ['-serial', 'mon:stdio'])
 
 

@@ -16,10 +16,13 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STAMP = re.compile(r'^\[ *\d+\.\d+\] ')
 START = re.compile(r'^K?TAP version \d+$')
-KTAP = re.compile(r'^\s*(ok |not ok |# |\d+\.\.\d+|K?TAP version )')
+PLAN = re.compile(r'^1\.\.[1-9]')
+KTAP = re.compile(r'^\s*(ok |not ok |# |\d+\.\.\d+|K?TAP version |Bail out!)')
 DIRTY = re.compile(r'WARNING|BUG:|Oops|Call Trace|INFO: |KASAN|KCSAN|UBSAN|Kernel panic|'
                    r'general protection|Unable to handle|rcu.*stall|lockup|unchecked MSR|'
-                   r'suspicious|inconsistent lock')
+                   r'suspicious|inconsistent lock|kernel BUG|NMI received for unknown')
+# What a document must hold at least; its own plan tells how much is in that.
+NEEDS = {'kunit': ('pks', 'pks-absent')}
 # QEMU's MTRRs are inconsistent, and time under emulation is no measure.
 CLEAN = re.compile(r'mtrr: |INFO: NMI handler .* took too long')
 
@@ -59,10 +62,10 @@ def nodes(test, path=()):
 class Verdict:
     """What a log shows."""
 
-    def __init__(self, log, mode, suites, skips='', strict=True, expect='', tree=None):
-        """MODE is pks.mode, SUITES the names of the KTAP documents to come, SKIPS
-        a pattern of the tests that may skip, STRICT wants a clean console, EXPECT
-        is a pattern that the console must show."""
+    def __init__(self, log, mode, suites, skips='', expect='', dues='', tree=None):
+        """MODE is pks.mode, SUITES the names of the KTAP documents to come. SKIPS
+        is a pattern of the tests that may skip, EXPECT one that the console must
+        show, DUES one of the reports that it may show, usually none."""
         with open(log, encoding='utf-8', errors='replace') as f:
             lines = [line.rstrip() for line in f]
         self.passed = self.failed = self.skipped = self.docs = 0
@@ -77,34 +80,49 @@ class Verdict:
             self.judge(name, doc, parse, skips)
         for name in suites[len(docs):]:
             self.problems.append(f'no results of {name}')
-        if not any(STAMP.sub('', line) == f'guest: done ({mode})' for line in lines):
-            panic = [line for line in lines if 'Kernel panic' in line]
-            self.problems.append('the guest did not come to its end' +
-                                 (f': {STAMP.sub("", panic[0])}' if panic else ''))
+        if len(docs) > len(suites):
+            self.problems.append(f'{len(docs)} KTAP documents, not {len(suites)}')
+        self.token(lines, mode)
         if expect and not any(re.search(expect, line) for line in lines):
             self.problems.append(f'the console does not show "{expect}"')
-        if strict:
-            dirty = [line for line in lines if DIRTY.search(line) and not CLEAN.search(line)
-                     and not KTAP.match(STAMP.sub('', line))]
-            if dirty:
-                self.problems.append(f'the console is not clean: {STAMP.sub("", dirty[0])}')
+        dirty = [line for line in lines if DIRTY.search(line) and not CLEAN.search(line)
+                 and not KTAP.match(STAMP.sub('', line))
+                 and not (dues and re.search(dues, line))]
+        if dirty:
+            self.problems.append(f'the console is not clean: {STAMP.sub("", dirty[0])}')
+
+    def token(self, lines, mode):
+        """The guest's last word, after all results."""
+        text = [STAMP.sub('', line) for line in lines]
+        token = f'guest: done ({mode})'
+        if token not in text:
+            panic = [line for line in text if 'Kernel panic' in line]
+            self.problems.append('the guest did not come to its end' +
+                                 (f': {panic[0]}' if panic else ''))
+        elif any(KTAP.match(line) for line in text[text.index(token):]):
+            self.problems.append('results come after the end')
 
     def judge(self, name, doc, parse, skips):
         """One KTAP document."""
         test = parse(doc)
         failed = []
+        found = set()
         for path, node in nodes(test):
             status = node.status.name
-            if status == 'SUCCESS' or node.subtests and status == 'SKIPPED':
+            found.add(path)
+            if status == 'SUCCESS':
                 self.passed += not node.subtests
             elif status == 'SKIPPED' and re.search(skips or r'(?!)', path):
-                self.skipped += 1
-            elif not node.subtests:
-                failed.append(f'{path} ({status.lower()})')
-        if test.counts.errors:
+                self.skipped += not node.subtests
+            # The document itself, and a suite of tests that may skip, do so too.
+            elif status == 'SKIPPED' and node.subtests:
+                continue
+            elif not any(sub.status.name == status for sub in node.subtests):
+                failed.append(f'{path or "the whole"} ({status.lower()})')
+        failed += [f'{need} (missing)' for need in NEEDS.get(name, ()) if need not in found]
+        if test.counts.errors or not any(PLAN.match(line) for line in doc):
             failed.append('its KTAP does not add up')
-        if not failed and not test.ok_status():
-            failed.append(f'the whole ({test.status.name.lower()})')
+        failed += [line for line in doc if line.startswith('Bail out!')]
         self.failed += len(failed)
         self.ktap += ['    ' + line for line in doc]
         self.docs += 1
