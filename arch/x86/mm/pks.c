@@ -217,8 +217,8 @@ void __init pks_boot_init(void)
  *
  * They are patched one by one. An interrupt in between would find its exit
  * live and not its entry, and take for rights what the CPU left in the frame.
- * With interrupts off an NMI still can, when nobody has opened a key yet: what
- * it does to the rights is undone.
+ * With interrupts off an NMI still can; nobody has opened a key yet, and what
+ * it does to the rights is overwritten.
  *
  * Context: boot CPU, its only thread, after alternatives are patched:
  * pks_frame() depends on one.
@@ -230,6 +230,7 @@ void __init pks_boot_live(void)
 
 	guard(irqsave)();
 	static_branch_enable(&pks_key);
+	/* The first thread's rights, and with them the MSR, are set here. */
 	pks_close_all();
 }
 

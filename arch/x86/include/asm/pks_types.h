@@ -30,10 +30,4 @@ union pks_rights {
 /* The rights that every context starts with: all keys closed. */
 #define PKRS_INIT_VALUE		PKR_INIT_VALUE
 
-#ifdef CONFIG_ARCH_ENABLE_SUPERVISOR_PKEYS
-#define INIT_THREAD_PKS		.pks = { .pkrs = PKRS_INIT_VALUE },
-#else
-#define INIT_THREAD_PKS
-#endif
-
 #endif /* _ASM_X86_PKS_TYPES_H */
