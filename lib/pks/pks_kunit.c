@@ -20,6 +20,8 @@
 #include <linux/mman.h>
 #include <linux/mmu_context.h>
 #include <linux/module.h>
+#include <linux/nmi.h>
+#include <linux/pgtable.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/smp.h>
@@ -27,8 +29,6 @@
 
 #include <asm/apic.h>
 #include <asm/debugreg.h>
-#include <asm/nmi.h>
-#include <asm/pgtable.h>
 #include <asm/tlbflush.h>
 #include <asm/trapnr.h>
 
@@ -968,6 +968,7 @@ static int idle_nmi(unsigned int type, struct pt_regs *regs)
 		idle.pkrs = pks_regs_pkrs(regs);
 		idle.seen += idle.opened;
 	}
+	/* Pairs with the acquire in pks_test_idle(). */
 	smp_store_release(&idle.nmis, idle.nmis + 1);
 
 	return NMI_HANDLED;
@@ -1000,6 +1001,7 @@ static void pks_test_idle(struct kunit *test)
 			for (pause = 1 << i % 16; pause; pause--)
 				cpu_relax();
 			send_nmi(cpu);
+			/* Who sees the NMI sees what it saw. */
 			while (smp_load_acquire(&idle.nmis) == i && time_before(jiffies, end))
 				cpu_relax();
 			KUNIT_ASSERT_EQ(test, idle.pkrs, PKRS_INIT_VALUE);

@@ -13,13 +13,13 @@
 #include <linux/irqflags.h>
 #include <linux/jump_label.h>
 #include <linux/lockdep.h>
+#include <linux/pgtable.h>
 #include <linux/printk.h>
 #include <linux/smp.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
 #include <asm/cpufeature.h>
-#include <asm/pgtable.h>
 #include <asm/pks.h>
 
 /* Unknown until pks_boot_live() or pks_init_cpu() has run on the CPU. */

@@ -8,11 +8,10 @@
 #include <linux/debugfs.h>
 #include <linux/export.h>
 #include <linux/mutex.h>
+#include <linux/pgtable.h>
 #include <linux/pks.h>
 #include <linux/seq_file.h>
 #include <linux/string.h>
-
-#include <asm/pgtable.h>
 
 #define PKS_OWNER_LEN	16
 

@@ -131,7 +131,8 @@ static void test_malformed(void)
 		"alloc\nalloc", "a", "0", "-1", "99999999999999999999",
 		"a text that is far too long for any action of the file",
 	};
-	const char *volatile nowhere = (char *)16;
+	/* The compiler must not see that nothing is there. */
+	const char *nowhere = (char *)strtoul("16", NULL, 0);
 	int fd = open_run();
 	bool ok = true;
 	size_t i;
@@ -252,7 +253,7 @@ static void test_user_irq(void)
 {
 	const char *name = "an interrupt from user mode starts closed and lends nothing";
 	int fd = open_page(), err = run(fd, "watch-tick"), i, hits = 0;
-	volatile long spin;
+	long spin;
 
 	if (err == -EBUSY) {
 		skip(name, "CONFIG_DEBUG_ENTRY and CONFIG_PREEMPT_RT forbid to try");
@@ -262,7 +263,7 @@ static void test_user_irq(void)
 	for (i = 0; !err && i < 1000000 && hits < 5; i++) {
 		/* Most of the time, the tick strikes here. */
 		for (spin = 0; spin < 10000; spin++)
-			;
+			asm volatile("");
 		err = run(fd, "tick-was-closed");
 		if (err == -EAGAIN) {
 			err = 0;
@@ -480,7 +481,7 @@ int main(int argc, char **argv)
 	if (fd < 0 && errno == EACCES)
 		ksft_exit_skip("needs root\n");
 	if (fd < 0)
-		ksft_exit_skip("%s: %s; needs CONFIG_PKS_TEST (as a module: modprobe pks_run) and debugfs\n",
+		ksft_exit_skip("%s: %s; needs debugfs and CONFIG_PKS_TEST, or modprobe pks_run\n",
 			       RUN_PKS, strerror(errno));
 	close(fd);
 
