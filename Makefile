@@ -3,7 +3,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test shell image negative-control check-series clean distclean
+.PHONY: help run test shell image negative-control check-series series check clean distclean
 
 export KERNEL
 export PYTHONDONTWRITEBYTECODE := 1
@@ -16,6 +16,8 @@ help:
 	@echo '  make test BOOTS="a b"  only these boots of it, e.g. "2-cpus crash"'
 	@echo '  make shell             build, and boot to a shell'
 	@echo '  make image             only build: build/image/{bzImage,initramfs.cpio.gz,cmdline}'
+	@echo '  make series            write it as mail to build/series/, after "make test"'
+	@echo '  make check             what a maintainer would run on it'
 	@echo '  make check-series      check that patches/ is consistent'
 	@echo '  make negative-control  leave out each hook of the series in turn: tests must fail'
 	@echo '  make clean             remove what was built'
@@ -40,11 +42,19 @@ shell: image
 negative-control: image
 	@scripts/negative-control
 
+# The unchanged sources are named in build/linux.source.
+series: image
+	@scripts/export "$$(cut -d' ' -f3- build/linux.source)"
+
+check: series
+	@scripts/setup check
+	@scripts/check
+
 check-series:
 	@scripts/check-series
 
 clean:
-	@rm -rf build/obj build/image build/log build/linux build/linux.* build/negative
+	@rm -rf build/obj build/image build/log build/linux build/linux.* build/negative build/htmldocs
 
 distclean:
 	@rm -rf build

@@ -5,6 +5,8 @@ import re
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PATCHES = os.path.join(ROOT, 'patches', '6.12')
+# Git in this repository, whoever owns its folder.
+GIT = ('git', '-c', 'safe.directory=*', '-C', ROOT)
 # Folders of this repository that mirror the kernel tree.
 MIRROR = ('arch', 'include', 'lib', 'kernel', 'mm', 'Documentation', 'tools')
 
