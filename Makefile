@@ -3,7 +3,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test shell image negative-control check-series series check clean distclean
+.PHONY: help run test shell image negative-control check-series series check check-full clean distclean
 
 export KERNEL
 export PYTHONDONTWRITEBYTECODE := 1
@@ -18,6 +18,7 @@ help:
 	@echo '  make image             only build: build/image/{bzImage,initramfs.cpio.gz,cmdline}'
 	@echo '  make series            write it as mail to build/series/, after "make test"'
 	@echo '  make check             what a maintainer would run on it'
+	@echo '  make check-full        that, and what takes longer: every prefix of the series'
 	@echo '  make check-series      check that patches/ is consistent'
 	@echo '  make negative-control  leave out each hook of the series in turn: tests must fail'
 	@echo '  make clean             remove what was built'
@@ -46,15 +47,15 @@ negative-control: image
 series: image
 	@scripts/export "$$(cut -d' ' -f3- build/linux.source)"
 
-check: series
+check check-full: series
 	@scripts/setup check
-	@scripts/check
+	@scripts/check $(filter full,$(subst check-,,$@))
 
 check-series:
 	@scripts/check-series
 
 clean:
-	@rm -rf build/obj build/image build/log build/linux build/linux.* build/negative build/htmldocs
+	@rm -rf build/obj build/image build/log build/linux build/linux.* build/negative build/htmldocs build/check
 
 distclean:
 	@rm -rf build

@@ -776,7 +776,7 @@ static u32 __user *fault_addr;
 
 static void strike_pf(void)
 {
-	u32 val;
+	u32 val __maybe_unused;
 
 	if (get_user(val, fault_addr))
 		strike.hits = -1;
@@ -1030,7 +1030,7 @@ static void pks_test_sleeping_fault(struct kunit *test)
 {
 	struct pks_page *p = test_page(test, "other");
 	struct worker sleeper, other;
-	u32 val;
+	u32 val __maybe_unused;
 
 	strike_begin(test);
 	init_completion(&sleeper.ready);
@@ -1336,7 +1336,7 @@ static struct mm_struct *retire_mm;
 
 static int open_and_fault(struct worker *w)
 {
-	u32 val;
+	u32 val __maybe_unused;
 
 	kthread_use_mm(retire_mm);
 	pks_mk_readwrite(w->page->pkey);

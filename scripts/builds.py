@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Builds of what the series touches, in the configurations that matter."""
+import os
+import re
+import shutil
+import subprocess
+
+import series
+
+BUILD = os.path.join(series.ROOT, 'build')
+LINUX = os.path.join(BUILD, 'linux')
+CHECK = os.path.join(BUILD, 'check')
+GUEST = os.path.join(series.ROOT, 'configs', 'guest.config')
+# The guest's has both.
+TESTS_OFF = ('CONFIG_PKS_TEST=n',)
+OFF = (*TESTS_OFF, 'CONFIG_ARCH_ENABLE_SUPERVISOR_PKEYS=n')
+
+# Name, default configuration or None for the guest's, changes to that, what is
+# built beyond the changed files, arguments for make, and the tools it takes.
+MATRIX = (
+    ('on', None, (), 'all', (), ()),
+    ('off', None, OFF, '', (), ()),
+    ('no-tests', None, TESTS_OFF, 'core', (), ()),
+    ('module', None, ('CONFIG_MODULES=y', 'CONFIG_PKS_TEST=m'), 'all', (), ()),
+    ('fred', None, ('CONFIG_X86_FRED=y', 'CONFIG_EXPERT=y'), 'all', (), ()),
+    ('one-cpu', None, ('CONFIG_SMP=n',), 'core', (), ()),
+    ('rt', None, ('CONFIG_EXPERT=y', 'CONFIG_PREEMPT_RT=y', 'CONFIG_PREEMPT=n'), 'all', (), ()),
+    ('clang', None, (), 'all', ('LLVM=1',), ('clang', 'ld.lld', 'llvm-nm')),
+    ('i386', 'i386_defconfig', (), '', (), ()),
+    ('x86_64', 'x86_64_defconfig', (), '', (), ()),
+    ('sparse', None, (), 'new', ('C=2',), ('sparse',)),
+)
+# Changed files that a 32-bit kernel does not have.
+ONLY_64 = ('arch/x86/kernel/process_64.o', 'arch/x86/mm/pkeys.o')
+
+
+class Failed(Exception):
+    """What a check found: lines."""
+
+
+def objects(topics, which):
+    """The changed files, as objects of any x86 configuration, and new ones."""
+    def c_files(paths):
+        return [p.removesuffix('.c') + '.o' for p in paths if p.endswith('.c') and
+                not p.startswith(('tools/', 'lib/'))]
+
+    changed = {o for t in topics for o in c_files(t.changes())}
+    new = {o for t in topics for o in c_files(t.files)}
+    tests = {'lib/pks/'} if any(f.startswith('lib/pks/') for t in topics for f in t.files) else set()
+    return sorted({'': changed, 'core': changed | new, 'all': changed | new | tests,
+                   'new': new | tests}[which])
+
+
+def make(tree, obj, *args):
+    """Run make; its output, or Failed with the lines that say error."""
+    cc = [] if 'LLVM=1' in args or not shutil.which('ccache') else ['CC=ccache gcc']
+    done = subprocess.run(['make', '-C', tree, f'O={obj}', f'-j{os.cpu_count()}', *cc, *args],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        lines = done.stdout.splitlines()
+        raise Failed([line for line in lines if 'rror' in line][:10] or lines[-5:])
+    return done.stdout
+
+
+def configure(tree, obj, default, changes):
+    """A configuration in which each of the changes has come to pass."""
+    os.makedirs(obj, exist_ok=True)
+    if default:
+        make(tree, obj, default)
+    else:
+        ours = {c.split('=')[0] for c in changes}
+        with open(GUEST, encoding='utf-8') as f:
+            lines = [line for line in f if line.split('=')[0] not in ours]
+        path = os.path.join(obj, 'requested')
+        with open(path, 'w', encoding='utf-8') as f:
+            f.writelines(lines + [c + '\n' for c in changes])
+        make(tree, obj, 'allnoconfig', f'KCONFIG_ALLCONFIG={path}')
+    with open(os.path.join(obj, '.config'), encoding='utf-8') as f:
+        config = set(f.read().split('\n'))
+    for change in changes:
+        name, value = change.split('=')
+        if value == 'n' and any(line.startswith(f'{name}=') for line in config) or \
+           value != 'n' and change not in config:
+            raise Failed([f'{change} has not come to pass'])
+
+
+def compile_objects(tree, obj, topics, which, *args):
+    """Build with W=1; Failed if there is a warning in a file of the series."""
+    wanted = objects(topics, which)
+    with open(os.path.join(obj, '.config'), encoding='utf-8') as f:
+        if 'CONFIG_X86_64=y' not in f.read():
+            wanted = [o for o in wanted if o not in ONLY_64]
+    # What is built already warns no more.
+    for path in wanted:
+        target = os.path.join(obj, path)
+        if path.endswith('/'):
+            shutil.rmtree(target, ignore_errors=True)
+        elif os.path.exists(target):
+            os.unlink(target)
+    said = make(tree, obj, 'W=1', *args, *wanted)
+    ours = {p for t in topics for p in t.changes() + t.files}
+    found = []
+    for line in said.splitlines():
+        match = re.match(r'(?:\.\./)*(?:\S*?/linux/)?(\S+?):\d+:\d+: (warning|error):', line)
+        if match and match[1] in ours:
+            found.append(line)
+    if found:
+        raise Failed(found)
+    return len(wanted)
+
+
+def matrix(progress):
+    """All configurations; what was built."""
+    topics = series.topics()
+    for name, default, changes, which, args, tools in MATRIX:
+        for tool in tools:
+            if not shutil.which(tool):
+                raise Failed([f'{name}: {tool} is not installed'])
+        progress(name)
+        obj = os.path.join(CHECK, name)
+        try:
+            configure(LINUX, obj, default, changes)
+            compile_objects(LINUX, obj, topics, which, *args)
+        except Failed as e:
+            raise Failed([f'{name}: {line}' for line in e.args[0]]) from None
+    return f'{len(MATRIX)} configurations: {", ".join(m[0] for m in MATRIX)}'
+
+
+def prefixes(pristine, progress):
+    """Each prefix of the series, feature on and off."""
+    topics = series.topics()
+    tree = os.path.join(CHECK, 'linux')
+    shutil.rmtree(tree, ignore_errors=True)
+    os.makedirs(CHECK, exist_ok=True)
+    subprocess.run(['cp', '-al', pristine, tree], check=True)
+    for number, topic in enumerate(topics, 1):
+        subprocess.run([os.path.join(series.ROOT, 'scripts', 'apply'), '--from', pristine,
+                        '--to', topic.name, tree], check=True)
+        prefix = topics[:number]
+        tests = 'lib/pks/' in objects(prefix, 'all')
+        for name, changes, which in (
+                ('prefix-on', () if tests else TESTS_OFF, 'all'), ('prefix-off', OFF, '')):
+            progress(f'{topic.name}, {name[7:]}')
+            obj = os.path.join(CHECK, name)
+            try:
+                configure(tree, obj, None, changes)
+                compile_objects(tree, obj, prefix, which)
+            except Failed as e:
+                raise Failed([f'{topic.name}, {name[7:]}: {line}' for line in e.args[0]]) from None
+    return f'{len(topics)} prefixes, on and off'
