@@ -237,6 +237,7 @@ static void pks_test_alloc(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pks_key_alloc(""), -EINVAL);
 
 	keys = all_keys(test, &nr);
+	KUNIT_ASSERT_GT(test, nr, 1);
 	for (i = 0; i < nr; i++) {
 		KUNIT_EXPECT_GE(test, keys[i], 1);
 		KUNIT_EXPECT_LE(test, keys[i], 15);

@@ -72,6 +72,8 @@ static __always_inline void pks_reload(void)
 
 static void pks_retire_ipi(void *unused)
 {
+	lockdep_assert_irqs_disabled();
+
 	pks_reload();
 }
 

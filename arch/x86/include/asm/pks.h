@@ -202,16 +202,24 @@ static __always_inline u32 pks_regs_pkrs(struct pt_regs *regs)
 static __always_inline void pks_enter(struct pt_regs *regs)
 {
 	union pks_rights *frame = pks_frame(regs);
+	struct thread_struct *t;
+	u32 msr;
 
 	if (!pks_enabled())
 		return;
 
-	if (!user_mode(regs)) {
-		frame->word = READ_ONCE(current->thread.pks.word) | frame->ss;
-		if (unlikely(this_cpu_read(pkrs_msr) == PKRS_UNKNOWN))
-			frame->pkrs |= PKRS_IN_FLIGHT;
-	}
-	pks_close_all();
+	t = &current->thread;
+	if (!user_mode(regs))
+		frame->word = READ_ONCE(t->pks.word) | frame->ss;
+	WRITE_ONCE(t->pks.pkrs, PKRS_INIT_VALUE);
+
+	/* Most of the time all is closed: one look at pkrs_msr is enough. */
+	msr = this_cpu_read(pkrs_msr);
+	if (likely(msr == PKRS_INIT_VALUE))
+		return;
+	if (unlikely(msr == PKRS_UNKNOWN) && !user_mode(regs))
+		frame->pkrs |= PKRS_IN_FLIGHT;
+	pks_sync(t);
 }
 
 /*
