@@ -2,6 +2,7 @@
 """The patch series: which topics in which order, and what belongs to each."""
 import os
 import re
+import shutil
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PATCHES = os.path.join(ROOT, 'patches', '6.12')
@@ -56,6 +57,23 @@ def topics():
             else:
                 result.append(Topic(words[0], words[1:]))
     return result
+
+
+def copy_in(source, folder, paths):
+    """Copy the files that exist."""
+    for path in paths:
+        if os.path.exists(os.path.join(source, path)):
+            target = os.path.join(folder, path)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copyfile(os.path.join(source, path), target)
+
+
+def git_env(name, mail):
+    """What git needs in a repository made for the purpose: nothing of the user's."""
+    env = dict(os.environ, GIT_CONFIG_GLOBAL='/dev/null', GIT_CONFIG_SYSTEM='/dev/null')
+    for who in ('AUTHOR', 'COMMITTER'):
+        env.update({f'GIT_{who}_NAME': name, f'GIT_{who}_EMAIL': mail})
+    return env
 
 
 def new_files():
