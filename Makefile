@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help run test shell image negative-control check-series series check check-full clean distclean
 
-export KERNEL
+export KERNEL VARIANT
 export PYTHONDONTWRITEBYTECODE := 1
 
 help:
@@ -18,14 +18,17 @@ help:
 	@echo '  make image             only build: build/image/{bzImage,initramfs.cpio.gz,cmdline}'
 	@echo '  make series            write it as mail to build/series/, after "make test"'
 	@echo '  make check             what a maintainer would run on it'
-	@echo '  make check-full        that, and what takes longer: every prefix of the series'
+	@echo '  make check-full        that, and what takes longer; a report is in build/check/'
+	@echo '  make check CHECKS="a"  only these checks, e.g. "off bloat"'
 	@echo '  make check-series      check that patches/ is consistent'
 	@echo '  make negative-control  leave out each hook of the series in turn: tests must fail'
 	@echo '  make clean             remove what was built'
 	@echo '  make distclean         remove all of build/, the unpacked sources too'
 	@echo
 	@echo 'Missing Debian packages are installed. KERNEL=/path/to/linux-6.12.y builds from'
-	@echo 'a tree of your own, which is only read. All that is made goes to build/.'
+	@echo 'a tree of your own, which is only read. VARIANT=debug, kcsan or module adds'
+	@echo 'configs/VARIANT.config to the kernel of run, test and shell. All that is made'
+	@echo 'goes to build/.'
 
 image:
 	@scripts/setup
@@ -47,15 +50,17 @@ negative-control: image
 series: image
 	@scripts/export "$$(cut -d' ' -f3- build/linux.source)"
 
+# VARIANT is of the checks themselves here.
+check check-full negative-control series: override VARIANT :=
 check check-full: series
 	@scripts/setup check
-	@scripts/check $(filter full,$(subst check-,,$@))
+	@scripts/check $(or $(CHECKS),$(filter full,$(subst check-,,$@)))
 
 check-series:
 	@scripts/check-series
 
 clean:
-	@rm -rf build/obj build/image build/log build/linux build/linux.* build/negative build/htmldocs build/check
+	@rm -rf build/obj build/image build/log build/variants build/linux build/linux.* build/negative build/htmldocs build/check
 
 distclean:
 	@rm -rf build

@@ -6,6 +6,8 @@ import shutil
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PATCHES = os.path.join(ROOT, 'patches', '6.12')
+# With ccache, if it is there; see scripts/build.
+PATH = '/usr/lib/ccache:' + os.environ.get('PATH', '/usr/bin:/bin')
 # Git in this repository, whoever owns its folder.
 GIT = ('git', '-c', 'safe.directory=*', '-C', ROOT)
 # Folders of this repository that mirror the kernel tree.

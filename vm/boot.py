@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Boot the image under QEMU's TCG, which has PKS, and write its console to a
 log. No device of QEMU is needed for the verdict; see verdict.py for that."""
+import gzip
 import os
 import selectors
 import shutil
@@ -11,24 +12,51 @@ import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-IMAGE = os.path.join(ROOT, 'build', 'image')
+# The kernel with another of configs/, see scripts/build.
+VARIANT = os.environ.get('VARIANT', '')
+OUT = os.path.join(ROOT, 'build', *(['variants', VARIANT] if VARIANT else []))
+IMAGE = os.path.join(OUT, 'image')
 QEMU = 'qemu-system-x86_64'
 
 
-def command(cpu, smp, cmdline):
+def command(cpu, smp, cmdline, folder=None):
     """The QEMU command line."""
+    folder = folder or IMAGE
     if not shutil.which(QEMU):
         sys.exit(f'boot: {QEMU} is not installed; install the package qemu-system-x86')
-    if not os.path.exists(os.path.join(IMAGE, 'cmdline')):
-        sys.exit(f'boot: there is no image in {IMAGE}; run "make image"')
-    with open(os.path.join(IMAGE, 'cmdline'), encoding='utf-8') as f:
+    if not os.path.exists(os.path.join(folder, 'cmdline')):
+        sys.exit(f'boot: there is no image in {folder}; run "make image"'
+                 + (f' with VARIANT={VARIANT}' if VARIANT else ''))
+    with open(os.path.join(folder, 'cmdline'), encoding='utf-8') as f:
         default = f.read().strip()
     # Of two values for one parameter the kernel and the guest's init take the last.
     return [QEMU, '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
-            '-machine', 'pc', '-accel', 'tcg', '-cpu', cpu, '-smp', str(smp), '-m', '512',
-            '-kernel', os.path.join(IMAGE, 'bzImage'),
-            '-initrd', os.path.join(IMAGE, 'initramfs.cpio.gz'),
+            '-machine', 'pc', '-accel', 'tcg', '-cpu', cpu, '-smp', str(smp), '-m', '1024' if VARIANT else '512',
+            '-kernel', os.path.join(folder, 'bzImage'),
+            '-initrd', os.path.join(folder, 'initramfs.cpio.gz'),
             '-append', f'{default} {cmdline}'.strip()]
+
+
+def image(folder, kernel, files):
+    """Make FOLDER one to boot from: the file KERNEL, and the guest's initramfs with
+    more files in it, a dict from their paths there to those here."""
+    os.makedirs(folder, exist_ok=True)
+    usual = os.path.join(ROOT, 'build')
+    listing = os.path.join(folder, 'initramfs.list')
+    with open(listing, 'w', encoding='utf-8') as f:
+        for path in sorted({os.path.dirname(path) for path in files}):
+            f.write(f'dir {path} 755 0 0\n')
+        f.writelines(f'file {path} {source} 755 0 0\n' for path, source in files.items())
+    more = subprocess.run([os.path.join(usual, 'obj', 'usr', 'gen_init_cpio'), listing],
+                          stdout=subprocess.PIPE, check=True).stdout
+    # The kernel unpacks one archive after the other; one that is not compressed
+    # would have to be aligned.
+    with open(os.path.join(usual, 'image', 'initramfs.cpio.gz'), 'rb') as f:
+        archive = f.read() + gzip.compress(more, mtime=0)
+    with open(os.path.join(folder, 'initramfs.cpio.gz'), 'wb') as f:
+        f.write(archive)
+    shutil.copyfile(kernel, os.path.join(folder, 'bzImage'))
+    shutil.copyfile(os.path.join(usual, 'image', 'cmdline'), os.path.join(folder, 'cmdline'))
 
 
 def stop(number, _frame):
@@ -36,11 +64,12 @@ def stop(number, _frame):
     sys.exit(128 + number)
 
 
-def boot(log, cpu='max', smp=2, cmdline='', timeout=300, show=None):
-    """Boot, write the console to the file LOG, and pass each line to SHOW.
+def boot(log, cpu='max', smp=2, cmdline='', timeout=300, show=None, folder=None, options=()):
+    """Boot, write the console to the file LOG, and pass each line to SHOW. The image
+    is in FOLDER, if not in the usual one; OPTIONS are more of QEMU's.
 
     Returns None if the guest powered off by itself, else what went wrong."""
-    argv = command(cpu, smp, cmdline) + ['-serial', 'stdio']
+    argv = command(cpu, smp, cmdline, folder) + [*options, '-serial', 'stdio']
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     os.makedirs(os.path.dirname(log), exist_ok=True)

@@ -3,13 +3,10 @@
 import os
 import re
 import shutil
-import subprocess
 
 import series
+from checks.common import CHECK, LINUX, Failed, make, output, pristine, progress
 
-BUILD = os.path.join(series.ROOT, 'build')
-LINUX = os.path.join(BUILD, 'linux')
-CHECK = os.path.join(BUILD, 'check')
 GUEST = os.path.join(series.ROOT, 'configs', 'guest.config')
 # The guest's has both.
 TESTS_OFF = ('CONFIG_PKS_TEST=n',)
@@ -34,10 +31,6 @@ MATRIX = (
 ONLY_64 = ('arch/x86/kernel/process_64.o', 'arch/x86/mm/pkeys.o')
 
 
-class Failed(Exception):
-    """What a check found: lines."""
-
-
 def objects(topics, which):
     """The changed files, as objects of any x86 configuration, and new ones."""
     def c_files(paths):
@@ -51,31 +44,18 @@ def objects(topics, which):
                    'new': new | tests}[which])
 
 
-def make(tree, obj, *args):
-    """Run make; its output, or Failed with the lines that say error."""
-    cc = [] if 'LLVM=1' in args or not shutil.which('ccache') else ['CC=ccache gcc']
-    done = subprocess.run(['make', '-C', tree, f'O={obj}', f'-j{os.cpu_count()}', *cc, *args],
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode:
-        lines = done.stdout.splitlines()
-        raise Failed([line for line in lines if 'rror' in line][:10] or lines[-5:])
-    return done.stdout
-
-
 def configure(tree, obj, default, changes):
     """A configuration in which each of the changes has come to pass."""
     os.makedirs(obj, exist_ok=True)
-    if default:
-        make(tree, obj, default)
-    else:
-        ours = {c.split('=')[0] for c in changes}
+    ours = {c.split('=')[0] for c in changes}
+    lines = []
+    if not default:
         with open(GUEST, encoding='utf-8') as f:
             lines = [line for line in f if line.split('=')[0] not in ours]
-        path = os.path.join(obj, 'requested')
-        with open(path, 'w', encoding='utf-8') as f:
-            f.writelines(lines + [c + '\n' for c in changes])
-        make(tree, obj, 'allnoconfig', f'KCONFIG_ALLCONFIG={path}')
+    path = os.path.join(obj, 'requested')
+    with open(path, 'w', encoding='utf-8') as f:
+        f.writelines(lines + [c + '\n' for c in changes])
+    make(tree, obj, default or 'allnoconfig', f'KCONFIG_ALLCONFIG={path}')
     with open(os.path.join(obj, '.config'), encoding='utf-8') as f:
         config = set(f.read().split('\n'))
     for change in changes:
@@ -85,9 +65,8 @@ def configure(tree, obj, default, changes):
             raise Failed([f'{change} has not come to pass'])
 
 
-def compile_objects(tree, obj, topics, which, *args):
+def compile_objects(tree, obj, topics, wanted, *args):
     """Build with W=1; Failed if there is a warning in a file of the series."""
-    wanted = objects(topics, which)
     with open(os.path.join(obj, '.config'), encoding='utf-8') as f:
         if 'CONFIG_X86_64=y' not in f.read():
             wanted = [o for o in wanted if o not in ONLY_64]
@@ -107,45 +86,59 @@ def compile_objects(tree, obj, topics, which, *args):
             found.append(line)
     if found:
         raise Failed(found)
-    return len(wanted)
 
 
-def matrix(progress):
+def variant(name, tree, obj, topics, default, changes, wanted, *args):
+    """Configure and compile; what is wrong is said of the variant NAME."""
+    progress(name)
+    try:
+        configure(tree, obj, default, changes)
+        compile_objects(tree, obj, topics, wanted, *args)
+    except Failed as e:
+        raise Failed([f'{name}: {line}' for line in e.args[0]]) from None
+
+
+def matrix():
     """All configurations; what was built."""
     topics = series.topics()
     for name, default, changes, which, args, tools in MATRIX:
         for tool in tools:
             if not shutil.which(tool):
                 raise Failed([f'{name}: {tool} is not installed'])
-        progress(name)
-        obj = os.path.join(CHECK, name)
-        try:
-            configure(LINUX, obj, default, changes)
-            compile_objects(LINUX, obj, topics, which, *args)
-        except Failed as e:
-            raise Failed([f'{name}: {line}' for line in e.args[0]]) from None
+        variant(name, LINUX, os.path.join(CHECK, name), topics, default, changes,
+                objects(topics, which), *args)
     return f'{len(MATRIX)} configurations: {", ".join(m[0] for m in MATRIX)}'
 
 
-def prefixes(pristine, progress):
-    """Each prefix of the series, feature on and off."""
+def allmodconfig():
+    """The folders that the series touches, whole, with everything on."""
     topics = series.topics()
+    folders = sorted({os.path.dirname(o) + '/' for o in objects(topics, 'all')})
+    variant('allmodconfig', LINUX, os.path.join(CHECK, 'allmodconfig'), topics, 'allmodconfig',
+            ('CONFIG_WERROR=n',), folders)
+    return ' '.join(folders)
+
+
+def prefixes():
+    """Each prefix of the series, feature on and off. The first and the one in the
+    middle are linked; "make image" links the last, and the check "off" without
+    the feature."""
+    topics = series.topics()
+    linked = (topics[0], topics[len(topics) // 2])
     tree = os.path.join(CHECK, 'linux')
     shutil.rmtree(tree, ignore_errors=True)
     os.makedirs(CHECK, exist_ok=True)
-    subprocess.run(['cp', '-al', pristine, tree], check=True)
+    output('cp', '-al', pristine(), tree)
     for number, topic in enumerate(topics, 1):
-        subprocess.run([os.path.join(series.ROOT, 'scripts', 'apply'), '--from', pristine,
-                        '--to', topic.name, tree], check=True)
+        output(os.path.join(series.ROOT, 'scripts', 'apply'), '--from', pristine(),
+               '--to', topic.name, tree)
         prefix = topics[:number]
         tests = 'lib/pks/' in objects(prefix, 'all')
-        for name, changes, which in (
-                ('prefix-on', () if tests else TESTS_OFF, 'all'), ('prefix-off', OFF, '')):
-            progress(f'{topic.name}, {name[7:]}')
-            obj = os.path.join(CHECK, name)
-            try:
-                configure(tree, obj, None, changes)
-                compile_objects(tree, obj, prefix, which)
-            except Failed as e:
-                raise Failed([f'{topic.name}, {name[7:]}: {line}' for line in e.args[0]]) from None
-    return f'{len(topics)} prefixes, on and off'
+        for on, changes, which in (
+                ('on', () if tests else TESTS_OFF, 'all'), ('off', OFF, '')):
+            vmlinux = ['vmlinux'] if topic in linked else []
+            variant(f'{topic.name}, {on}{", linked" if vmlinux else ""}', tree,
+                    os.path.join(CHECK, f'prefix-{on}'), prefix, None, changes,
+                    objects(prefix, which) + vmlinux)
+    return (f'{len(topics)} prefixes, on and off; '
+            f'{" and ".join(t.name for t in linked)} linked')

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the checks share: where things are, and how programs are run."""
+import os
+import shutil
+import subprocess
+
+import series
+
+BUILD = os.path.join(series.ROOT, 'build')
+LINUX = os.path.join(BUILD, 'linux')
+MAILS = os.path.join(BUILD, 'series')
+CHECK = os.path.join(BUILD, 'check')
+
+
+class Failed(Exception):
+    """What a check found: lines."""
+
+
+def pristine():
+    """The unchanged sources that build/linux was made from."""
+    with open(os.path.join(BUILD, 'linux.source'), encoding='utf-8') as f:
+        return f.read().strip().split(' ', 2)[2]
+
+
+def progress(text):
+    """What a long check is at."""
+    print(f'        {text}', flush=True)
+
+
+def output(*argv, cwd=None, status=(0,), **options):
+    """What a program prints, or Failed."""
+    if not shutil.which(argv[0], path=os.environ['PATH'] + ':' + (cwd or '')):
+        raise Failed([f'{argv[0]} is not installed'])
+    done = subprocess.run(argv, cwd=cwd, text=True, check=False, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+    if done.returncode not in status:
+        lines = done.stdout.splitlines()
+        raise Failed([line for line in lines if 'rror' in line][:10] or lines[-10:] or
+                     [f'{argv[0]} ended with {done.returncode}'])
+    return done.stdout
+
+
+def make(tree, obj, *args):
+    """What kbuild prints, or Failed with the lines that say error."""
+    # The same objects whoever builds them and when: two kernels are compared.
+    env = dict(os.environ, PATH=series.PATH, KBUILD_BUILD_TIMESTAMP='1970-01-01', KBUILD_BUILD_USER='pks',
+               KBUILD_BUILD_HOST='pks', KBUILD_BUILD_VERSION='1')
+    return output('make', '-C', tree, f'O={obj}', f'-j{os.cpu_count()}', *args, env=env)
+
+
+def mails():
+    """The patches, without the cover letter."""
+    return sorted(os.path.join(MAILS, name) for name in os.listdir(MAILS) if name[:4] != '0000')

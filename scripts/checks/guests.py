@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+"""All boots of "make test", on kernels that watch themselves."""
+import os
+
+import series
+from checks.common import BUILD, Failed, output, progress
+
+
+def boots(variant, *what):
+    """Build the kernel of configs/VARIANT.config and run the tests on it."""
+    env = dict(os.environ, VARIANT=variant)
+    progress(f'{variant}: building (5 minutes if it is new)')
+    # objtool looks at the whole kernel when it is linked.
+    for name in ('vmlinux.o', 'vmlinux'):
+        path = os.path.join(BUILD, 'variants', variant, 'obj', name)
+        if os.path.exists(path):
+            os.unlink(path)
+    output(os.path.join(series.ROOT, 'scripts', 'build'), env=env)
+    log = os.path.join(BUILD, 'variants', variant, 'log', 'kernel.log')
+    with open(log, encoding='utf-8') as f:
+        if 'OBJTOOL vmlinux.o' not in f.read().replace('  ', ' ').replace('  ', ' '):
+            raise Failed([f'objtool did not look at vmlinux.o, says {log}'])
+    progress(f'{variant}: testing')
+    said = output(os.path.join(series.ROOT, 'scripts', 'test'), env=env, status=(0, 1))
+    lines = said.splitlines()
+    if not lines[-1].endswith('skipped') or ', 0 failed, ' not in lines[-1]:
+        raise Failed([lines[-1]] + [line.strip() for line in lines
+                                    if line.lstrip().startswith(('not ok', '# '))][:20])
+    return f'{lines[-1]}{"; " if what else ""}{", ".join(what)}'
+
+
+def debug():
+    return boots('debug', 'no objtool warning', 'clean consoles')
+
+
+def kcsan():
+    """Which races the kernel has of its own is said, too."""
+    said = boots('kcsan')
+    logs = os.path.join(BUILD, 'variants', 'kcsan', 'log')
+    races = set()
+    for name in os.listdir(logs):
+        with open(os.path.join(logs, name), encoding='utf-8', errors='replace') as f:
+            races.update(line.split('BUG: KCSAN: ')[1].strip() for line in f if 'BUG: KCSAN: ' in line)
+    for race in sorted(races):
+        progress(f'not of the series: {race}')
+    return f'{said}; {len(races)} races elsewhere, none with keys'
+
+
+def module():
+    return boots('module')
