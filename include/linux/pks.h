@@ -67,7 +67,7 @@ void pks_key_free(int pkey);
  */
 static __always_inline void pks_mk_noaccess(int pkey)
 {
-	pks_set_rights(pkey, PKR_AD_BIT);
+	pks_set_rights(pkey, PKR_RIGHTS_MASK);
 }
 
 /**

@@ -57,7 +57,7 @@ static void pks_set(int pkey, int rights)
 /* The value that PKRS must have with @rights to @pkey and no others. */
 static u32 pks_value(int pkey, int rights)
 {
-	static const u32 bits[] = { PKR_AD_BIT, PKR_WD_BIT, 0 };
+	static const u32 bits[] = { PKR_RIGHTS_MASK, PKR_WD_BIT, 0 };
 
 	return (PKRS_INIT_VALUE & ~(PKR_RIGHTS_MASK << PKR_SHIFT(pkey))) |
 	       bits[rights] << PKR_SHIFT(pkey);
@@ -1176,16 +1176,20 @@ static struct step {
 static void step_retire(void)
 {
 	u16 epoch = READ_ONCE(current->thread.pks.epoch);
+	int pkey = step.retirer->page->pkey;
 	int tries = 100000;
 
 	/*
 	 * Interrupts are off: the IPI comes when this returns. The new epoch
-	 * shows when a nested exception returns to here. Don't wait for ever:
-	 * stop_machine() may have the other CPU, and itself wait for this one.
+	 * shows when a nested exception returns to here, which looks at it only
+	 * if a key is open. Don't wait for ever: stop_machine() may have the
+	 * other CPU, and itself wait for this one.
 	 */
+	pks_mk_readwrite(pkey);
 	WRITE_ONCE(step.retirer->spin_go, true);
 	while (READ_ONCE(current->thread.pks.epoch) == epoch && --tries)
 		asm volatile("int3");
+	pks_mk_noaccess(pkey);
 	step.retired = tries;
 	step.stalled = !tries;
 }

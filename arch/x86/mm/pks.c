@@ -34,40 +34,122 @@ u16 pks_epoch __read_mostly;
 /* The epoch in which each key was last retired. Older rights to it are void. */
 static u16 pks_retired[PKR_NR_PKEYS] __read_mostly;
 
-/**
- * __pks_revalidate() - Close the keys retired since @word was valid
- * @word: rights with an epoch that is not the current one
+/*
+ * Rights that were put aside, by a context switch or in an exception frame,
+ * may name a key that was retired meanwhile and has a new owner now. Close
+ * every key retired since the epoch that @word was valid in.
  *
- * Context: any, exception entry code included.
- * Return: the rights that are left, with the current epoch.
+ * Reading an old pks_epoch is harmless: pks_retire_key() has not finished then,
+ * and its IPI still comes to this CPU and revalidates what runs there.
  */
-noinstr u64 __pks_revalidate(u64 word)
+static noinstr u64 pks_revalidate(u64 word)
 {
 	union pks_rights r = { .word = word };
 	/* Pairs with the release in pks_retire_key(). */
 	u16 now = smp_load_acquire(&pks_epoch);
 	int pkey;
 
+	if (likely(r.epoch == now))
+		return word;
+
 	/*
-	 * WD stays as it is. A pks_mk_readonly() that was interrupted has set it
-	 * and goes on to clear AD: without WD that would allow writes.
+	 * Both bits: a pks_mk_readonly() that was interrupted has set WD and goes
+	 * on to clear AD. Without WD that would allow writes.
 	 */
 	for (pkey = 1; pkey < PKR_NR_PKEYS; pkey++) {
 		if (READ_ONCE(pks_retired[pkey]) > r.epoch)
-			r.pkrs |= PKR_AD_BIT << PKR_SHIFT(pkey);
+			r.pkrs |= PKR_RIGHTS_MASK << PKR_SHIFT(pkey);
 	}
 	r.epoch = now;
 
 	return r.word;
 }
 
-/* Interrupts are off, or the word that is written back could be an old one. */
+/*
+ * Give @tsk, the current thread, rights that were put aside. Interrupts are off,
+ * or what is written could be older than what it replaces.
+ */
+static noinstr void pks_load(struct task_struct *tsk, u64 word)
+{
+	WRITE_ONCE(tsk->thread.pks.word, pks_revalidate(word));
+	pks_sync(tsk);
+}
+
+/**
+ * pks_close_all() - Close all keys to the current context
+ *
+ * Context: any, exception entry code included.
+ */
+noinstr void pks_close_all(void)
+{
+	WRITE_ONCE(current->thread.pks.pkrs, PKRS_INIT_VALUE);
+	pks_sync(current);
+}
+
+/**
+ * __pks_enter() - Put the interrupted rights aside, where not all keys are closed
+ * @regs: the exception frame
+ *
+ * Context: exception entry code, interrupts off.
+ */
+noinstr void __pks_enter(struct pt_regs *regs)
+{
+	if (!user_mode(regs)) {
+		union pks_rights *frame = pks_frame(regs);
+
+		frame->word = READ_ONCE(current->thread.pks.word) | frame->ss;
+		if (pks_msr_is(PKRS_UNKNOWN))
+			frame->pkrs |= PKRS_IN_FLIGHT;
+	}
+	pks_close_all();
+}
+
+/**
+ * __pks_exit() - Put them back, likewise
+ * @regs: the exception frame
+ *
+ * If the interrupted context was about to execute WRMSR, it still will,
+ * possibly with rights to a key that was retired meanwhile. Until it has looked
+ * again, an interruption must write the MSR whatever it wants, so pkrs_msr goes
+ * back to unknown.
+ *
+ * Context: exception exit code, interrupts off.
+ */
+noinstr void __pks_exit(struct pt_regs *regs)
+{
+	union pks_rights r;
+	bool in_flight;
+
+	if (user_mode(regs)) {
+		pks_close_all();
+		return;
+	}
+
+	r.word = pks_frame(regs)->word;
+	in_flight = r.pkrs & PKRS_IN_FLIGHT;
+	r.pkrs &= ~PKRS_IN_FLIGHT;
+	r.ss = 0;
+
+	pks_load(current, r.word);
+	if (unlikely(in_flight))
+		this_cpu_write(pkrs_msr, PKRS_UNKNOWN);
+}
+
+/**
+ * __pks_switch_to() - Load the rights of a thread, likewise
+ * @next: the thread, which is the current one already
+ *
+ * Context: context switch, interrupts off.
+ */
+noinstr void __pks_switch_to(struct task_struct *next)
+{
+	pks_load(next, READ_ONCE(next->thread.pks.word));
+}
+
+/* Interrupts are off, see pks_load(). */
 static __always_inline void pks_reload(void)
 {
-	struct thread_struct *t = &current->thread;
-
-	WRITE_ONCE(t->pks.word, pks_revalidate(READ_ONCE(t->pks.word)));
-	pks_sync(t);
+	pks_load(current, READ_ONCE(current->thread.pks.word));
 }
 
 static void pks_retire_ipi(void *unused)

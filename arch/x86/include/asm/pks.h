@@ -13,10 +13,10 @@
 
 struct pt_regs;
 struct task_struct;
-struct thread_struct;
 
 #ifdef CONFIG_ARCH_ENABLE_SUPERVISOR_PKEYS
 
+#include <linux/bitops.h>
 #include <linux/build_bug.h>
 #include <linux/jump_label.h>
 #include <linux/percpu.h>
@@ -45,7 +45,10 @@ DECLARE_PER_CPU(u32, pkrs_msr);
 /* Raised each time a key is retired. */
 extern u16 pks_epoch;
 
-u64 __pks_revalidate(u64 word);
+void __pks_enter(struct pt_regs *regs);
+void __pks_exit(struct pt_regs *regs);
+void __pks_switch_to(struct task_struct *next);
+void pks_close_all(void);
 void pks_bad_key(int pkey);
 
 DECLARE_STATIC_KEY_FALSE(pks_key);
@@ -68,8 +71,27 @@ static inline bool pks_enforced(void)
 	return cr4_read_shadow() & X86_CR4_PKS;
 }
 
+/* Each of the two looks at memory once, in one instruction. */
+static __always_inline bool pks_rights_are(struct task_struct *tsk, u32 pkrs)
+{
+	bool same;
+
+	asm volatile("cmpl %[pkrs], %[rights]" : "=@cce" (same)
+		     : [rights] "m" (tsk->thread.pks.pkrs), [pkrs] "ri" (pkrs));
+	return same;
+}
+
+static __always_inline bool pks_msr_is(u32 pkrs)
+{
+	bool same;
+
+	asm volatile("cmpl %[pkrs], " __percpu_arg([msr]) : "=@cce" (same)
+		     : [msr] "m" (__my_cpu_var(pkrs_msr)), [pkrs] "ri" (pkrs));
+	return same;
+}
+
 /*
- * Make IA32_PKRS match the rights of @t, the current thread.
+ * Make IA32_PKRS match the rights of @tsk, the current thread.
  *
  * WRMSR to PKRS is not serializing, but no later access that it governs runs
  * before it, not even transiently (SDM vol. 3, "Protection Keys for Supervisor
@@ -86,51 +108,41 @@ static inline bool pks_enforced(void)
  * The thread may move to another CPU at any point, too; the context switch
  * made that CPU's MSR match.
  *
- * The interruption can leave t->pks.pkrs more closed than it was if a key was
+ * The interruption can leave thread.pks.pkrs more closed than it was if a key was
  * retired, which makes the value in @want stale: look again after the write.
  */
-static __always_inline void pks_sync(struct thread_struct *t)
+static __always_inline void pks_sync(struct task_struct *tsk)
 {
-	u32 want = READ_ONCE(t->pks.pkrs);
+	u32 want = READ_ONCE(tsk->thread.pks.pkrs);
 
-	while (unlikely(this_cpu_read(pkrs_msr) != want)) {
+	if (pks_msr_is(want))
+		return;
+
+	for (;;) {
 		this_cpu_write(pkrs_msr, PKRS_UNKNOWN);
 		native_wrmsr(MSR_IA32_PKRS, want, 0);
 		this_cpu_write(pkrs_msr, want);
-		want = READ_ONCE(t->pks.pkrs);
+		if (likely(pks_rights_are(tsk, want)))
+			return;
+		want = READ_ONCE(tsk->thread.pks.pkrs);
 	}
-}
-
-/*
- * Rights that were put aside, by a context switch or in an exception frame,
- * may name a key that was retired meanwhile and has a new owner now. Close
- * every key retired since the epoch that @word was valid in.
- *
- * Reading an old pks_epoch is harmless: pks_retire_key() has not finished then,
- * and its IPI still comes to this CPU and revalidates what runs there.
- */
-static __always_inline u64 pks_revalidate(u64 word)
-{
-	if (unlikely((u16)(word >> 16) != READ_ONCE(pks_epoch)))
-		return __pks_revalidate(word);
-	return word;
 }
 
 /*
  * Set the two bits of @pkey in the rights of the current context.
  *
- * An interruption puts back what it found, or that with AD set for retired
- * keys. A value that is read, changed and written back could undo the latter,
- * so each step is one instruction; only this CPU counts, so none needs a lock
- * prefix. Bits are set before others are cleared: no state in between grants
- * what neither the old nor the new rights do.
+ * An interruption puts back what it found, or that with retired keys closed. A
+ * value that is read, changed and written back could undo the latter, so each
+ * step is one instruction; only this CPU counts, so none needs a lock prefix.
+ * Bits are set before others are cleared: no state in between grants what
+ * neither the old nor the new rights do.
  *
  * For the compiler each step is a barrier, as the rights can change with it, by
  * an interruption, and not only with the WRMSR.
  */
 static __always_inline void pks_set_rights(int pkey, u32 rights)
 {
-	struct thread_struct *t;
+	struct task_struct *tsk;
 
 	if (!pks_enabled())
 		return;
@@ -143,24 +155,15 @@ static __always_inline void pks_set_rights(int pkey, u32 rights)
 		return;
 	}
 
-	t = &current->thread;
+	tsk = current;
 	if (rights)
-		asm volatile("orl %1, %0" : "+m" (t->pks.pkrs)
+		asm volatile("orl %1, %0" : "+m" (tsk->thread.pks.pkrs)
 			     : "ri" (rights << PKR_SHIFT(pkey)) : "memory");
 	if (rights != PKR_RIGHTS_MASK)
-		asm volatile("andl %1, %0" : "+m" (t->pks.pkrs)
-			     : "ri" (~((rights ^ PKR_RIGHTS_MASK) << PKR_SHIFT(pkey)))
+		asm volatile("andl %1, %0" : "+m" (tsk->thread.pks.pkrs)
+			     : "ri" (rol32(rights | ~PKR_RIGHTS_MASK, PKR_SHIFT(pkey)))
 			     : "memory");
-	pks_sync(t);
-}
-
-/* Close all keys to the current context. */
-static __always_inline void pks_close_all(void)
-{
-	struct thread_struct *t = &current->thread;
-
-	WRITE_ONCE(t->pks.pkrs, PKRS_INIT_VALUE);
-	pks_sync(t);
+	pks_sync(tsk);
 }
 
 /*
@@ -195,31 +198,24 @@ static __always_inline u32 pks_regs_pkrs(struct pt_regs *regs)
  * First act of an exception, interrupt or NMI, before anything that can be
  * instrumented.
  *
+ * Most of the time all keys are closed, in the rights and in the MSR, and stay
+ * so. All that is to do then is to say so in the frame, for pks_exit(). The
+ * epoch in it is not looked at: rights that are all closed are always valid.
+ *
  * A frame from user mode carries nothing. Rights that a thread took along to
  * user mode, a bug of the consumer, must not reach the handler either: they
  * end here.
  */
 static __always_inline void pks_enter(struct pt_regs *regs)
 {
-	union pks_rights *frame = pks_frame(regs);
-	struct thread_struct *t;
-	u32 msr;
-
 	if (!pks_enabled())
 		return;
 
-	t = &current->thread;
-	if (!user_mode(regs))
-		frame->word = READ_ONCE(t->pks.word) | frame->ss;
-	WRITE_ONCE(t->pks.pkrs, PKRS_INIT_VALUE);
-
-	/* Most of the time all is closed: one look at pkrs_msr is enough. */
-	msr = this_cpu_read(pkrs_msr);
-	if (likely(msr == PKRS_INIT_VALUE))
-		return;
-	if (unlikely(msr == PKRS_UNKNOWN) && !user_mode(regs))
-		frame->pkrs |= PKRS_IN_FLIGHT;
-	pks_sync(t);
+	if (unlikely(!pks_rights_are(current, PKRS_INIT_VALUE) ||
+		     !pks_msr_is(PKRS_INIT_VALUE)))
+		__pks_enter(regs);
+	else if (!user_mode(regs))
+		WRITE_ONCE(pks_frame(regs)->pkrs, PKRS_INIT_VALUE);
 }
 
 /*
@@ -227,48 +223,38 @@ static __always_inline void pks_enter(struct pt_regs *regs)
  * User mode has none; there it is the last act of the handler, ahead of the
  * work that the thread does before it returns, so that nothing that the handler
  * opened is open to the thread.
- *
- * If it was about to execute WRMSR, it still will, possibly with rights to a
- * key that was retired meanwhile. Until it has looked again, an interruption
- * must write the MSR whatever it wants, so pkrs_msr goes back to unknown.
  */
 static __always_inline void pks_exit(struct pt_regs *regs)
 {
-	struct thread_struct *t;
-	union pks_rights r;
-	bool in_flight;
-
 	if (!pks_enabled())
 		return;
 
-	if (user_mode(regs)) {
-		pks_close_all();
-		return;
-	}
-
-	r.word = pks_revalidate(pks_frame(regs)->word);
-	in_flight = r.pkrs & PKRS_IN_FLIGHT;
-	r.pkrs &= ~PKRS_IN_FLIGHT;
-	r.ss = 0;
-
-	t = &current->thread;
-	WRITE_ONCE(t->pks.word, r.word);
-	pks_sync(t);
-	if (unlikely(in_flight))
-		this_cpu_write(pkrs_msr, PKRS_UNKNOWN);
+	if (unlikely((!user_mode(regs) &&
+		      READ_ONCE(pks_frame(regs)->pkrs) != PKRS_INIT_VALUE) ||
+		     !pks_rights_are(current, PKRS_INIT_VALUE) ||
+		     !pks_msr_is(PKRS_INIT_VALUE)))
+		__pks_exit(regs);
 }
 
 /*
  * The current thread is @next from here on. Interrupts are off; an NMI finds
  * the rights of @next in its thread_struct and saves and restores those.
+ *
+ * If they are all closed, no key has to be retired from them, and they are
+ * brought up to date all the same: what the thread opens next is not to be
+ * taken for a right from an older epoch. An old pks_epoch is harmless here, see
+ * pks_revalidate().
  */
-static __always_inline void pks_switch_to(struct thread_struct *next)
+static __always_inline void pks_switch_to(struct task_struct *next)
 {
 	if (!pks_enabled())
 		return;
 
-	WRITE_ONCE(next->pks.word, pks_revalidate(next->pks.word));
-	pks_sync(next);
+	if (unlikely(!pks_rights_are(next, PKRS_INIT_VALUE) ||
+		     !pks_msr_is(PKRS_INIT_VALUE)))
+		__pks_switch_to(next);
+	else
+		WRITE_ONCE(next->thread.pks.epoch, READ_ONCE(pks_epoch));
 }
 
 /* Nothing is inherited: the new thread @p starts with all keys closed. */
@@ -310,7 +296,7 @@ static __always_inline bool pks_enabled(void) { return false; }
 static inline bool pks_enforced(void) { return false; }
 static __always_inline void pks_enter(struct pt_regs *regs) { }
 static __always_inline void pks_exit(struct pt_regs *regs) { }
-static __always_inline void pks_switch_to(struct thread_struct *next) { }
+static __always_inline void pks_switch_to(struct task_struct *next) { }
 static inline void pks_init_thread(struct task_struct *p) { }
 static inline void pks_flush_thread(void) { }
 static __always_inline void pks_assert_closed(void) { }

@@ -27,7 +27,11 @@ union pks_rights {
 	};
 };
 
-/* The rights that every context starts with: all keys closed. */
-#define PKRS_INIT_VALUE		PKR_INIT_VALUE
+/*
+ * The rights that every context starts with: key 0 open, all others closed, with
+ * both of their bits set. AD alone would do, but then it takes two instructions
+ * to close a key, one for each bit, as WD is set in some rights and not in others.
+ */
+#define PKRS_INIT_VALUE		0xfffffffcu
 
 #endif /* _ASM_X86_PKS_TYPES_H */
