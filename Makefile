@@ -3,7 +3,8 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test shell image negative-control check-series series check check-full clean distclean
+.PHONY: help run test shell image negative-control check-series series check check-full
+.PHONY: bench bench-native clean distclean
 
 export KERNEL VARIANT
 export PYTHONDONTWRITEBYTECODE := 1
@@ -20,6 +21,8 @@ help:
 	@echo '  make check             what a maintainer would run on it'
 	@echo '  make check-full        that, and what takes longer; a report is in build/check/'
 	@echo '  make check CHECKS="a"  only these checks, e.g. "off bloat"'
+	@echo '  make bench             instructions and PKRS writes, with and without the series'
+	@echo '  make bench-native      the same on this machine, if it has PKS: as root'
 	@echo '  make check-series      check that patches/ is consistent'
 	@echo '  make negative-control  leave out each hook of the series in turn: tests must fail'
 	@echo '  make clean             remove what was built'
@@ -51,16 +54,23 @@ series: image
 	@scripts/export "$$(cut -d' ' -f3- build/linux.source)"
 
 # VARIANT is of the checks themselves here.
-check check-full negative-control series: override VARIANT :=
+bench check check-full negative-control series: override VARIANT :=
 check check-full: series
 	@scripts/setup check
 	@scripts/check $(or $(CHECKS),$(filter full,$(subst check-,,$@)))
+
+bench: image
+	@scripts/setup bench
+	@scripts/bench
+
+bench-native:
+	@scripts/bench-native
 
 check-series:
 	@scripts/check-series
 
 clean:
-	@rm -rf build/obj build/image build/log build/variants build/linux build/linux.* build/negative build/htmldocs build/check
+	@rm -rf build/obj build/image build/log build/variants build/linux build/linux.* build/negative build/htmldocs build/check build/bench
 
 distclean:
 	@rm -rf build

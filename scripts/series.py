@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """The patch series: which topics in which order, and what belongs to each."""
+import hashlib
 import os
 import re
 import shutil
@@ -59,6 +60,16 @@ def topics():
             else:
                 result.append(Topic(words[0], words[1:]))
     return result
+
+
+def digest():
+    """Names this state of the series: its patches and its new files."""
+    state = hashlib.sha256()
+    for topic in topics():
+        for path in (topic.patch, *(os.path.join(ROOT, f) for f in topic.files)):
+            with open(path, 'rb') as f:
+                state.update(f.read())
+    return state.hexdigest()[:12]
 
 
 def copy_in(source, folder, paths):

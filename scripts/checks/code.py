@@ -7,7 +7,7 @@ import shutil
 import struct
 
 from checks import builds, elf
-from checks.common import BUILD, CHECK, LINUX, Failed, make, output, pristine, progress
+from checks.common import BUILD, CHECK, LINUX, Failed, make, note, output, pristine, progress
 
 BASE = os.path.join(CHECK, 'code-base')
 # struct bug_entry: where, in which file, line and flags.
@@ -93,7 +93,7 @@ def off():
     if functions < 10000 or (functions, size) != old.functions():
         raise Failed([f'{functions} functions, {size} bytes, and {old.functions()} without the series'])
     for why, count in sorted(reasons.items()):
-        progress(f'data that differs: {count} times {why}' if count > 1 else f'data that differs: {why}')
+        note(f'data that differs: {count} times {why}' if count > 1 else f'data that differs: {why}')
     return (f'{functions} functions, {size} bytes of code; '
             f'{sum(reasons.values())} differences in data, all explained')
 
@@ -114,5 +114,5 @@ def bloat():
     if not total or not any('pks' in line for line in lines):
         raise Failed(lines[-5:])
     for line in lines[1:]:
-        progress(line)
+        note(line)
     return f'{lines[0]}; {int(total[2]) - int(total[1])} bytes in all'

@@ -22,9 +22,19 @@ def pristine():
         return f.read().strip().split(' ', 2)[2]
 
 
+# What a check has to say beyond its line, for the report.
+notes = []
+
+
 def progress(text):
     """What a long check is at."""
     print(f'        {text}', flush=True)
+
+
+def note(text):
+    """What belongs to the result."""
+    progress(text)
+    notes.append(text)
 
 
 def output(*argv, cwd=None, status=(0,), **options):

@@ -3,7 +3,7 @@
 import os
 
 import series
-from checks.common import BUILD, Failed, output, progress
+from checks.common import BUILD, Failed, note, output, progress
 
 
 def boots(variant, *what):
@@ -42,7 +42,7 @@ def kcsan():
         with open(os.path.join(logs, name), encoding='utf-8', errors='replace') as f:
             races.update(line.split('BUG: KCSAN: ')[1].strip() for line in f if 'BUG: KCSAN: ' in line)
     for race in sorted(races):
-        progress(f'not of the series: {race}')
+        note(f'not of the series: {race}')
     return f'{said}; {len(races)} races elsewhere, none with keys'
 
 

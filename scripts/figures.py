@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The figures of "make bench": reading, the table and the plots."""
+import csv
+import os
+import subprocess
+
+FIELDS = ('kernel', 'cpus', 'name', 'n', 'instructions', 'writes', 'ipis')
+
+# What is compared with the unpatched kernel, and what it is called.
+EVENTS = (('int3', 'exception (int3)'), ('irq-work', 'IPI to self'), ('timer', 'timer interrupt'),
+          ('nmi', 'NMI'), ('fault-kernel', 'page fault of the kernel'),
+          ('fault-user', 'page fault of user space'), ('switch', 'two switches, kthreads'),
+          ('pipe-switch', 'two switches, a pipe'), ('syscall', 'system call'),
+          ('fork-exit', 'fork and exit'), ('fork-exec', 'fork, exec and exit'))
+WAYS = (('window', 'window, constant key'), ('window-runtime', 'window, key of run time'),
+        ('same', 'same value, constant key'), ('same-runtime', 'same value, key of run time'),
+        ('cr0-wp', 'CR0.WP off and on'), ('text-poke', 'text_poke_copy(), one byte'),
+        ('set-memory-vmalloc', 'set_memory_ro() and _rw(), vmalloc'),
+        ('set-memory-direct', 'set_memory_ro() and _rw(), direct map'))
+
+
+def read(path):
+    """What it says of itself, and a dict from (kernel, cpus, name, n) to the counts."""
+    with open(path, encoding='utf-8', newline='') as f:
+        about, *lines = f.read().splitlines()
+    rows = csv.DictReader(lines)
+    if rows.fieldnames != list(FIELDS) or not about.startswith('# '):
+        raise ValueError(f'{path} is not from "make bench"')
+    return about[2:], {(r['kernel'], int(r['cpus']), r['name'], int(r['n'])):
+                       tuple(int(r[f]) for f in FIELDS[4:]) for r in rows}
+
+
+def write(path, about, figures):
+    """Likewise."""
+    with open(path + '.new', 'w', encoding='utf-8', newline='') as f:
+        f.write(f'# {about}\n')
+        writer = csv.writer(f, lineterminator='\n')
+        writer.writerow(FIELDS)
+        writer.writerows((*key, *counts) for key, counts in sorted(figures.items()))
+    os.replace(path + '.new', path)
+
+
+def table(about, figures):
+    """The lines of the table."""
+    def get(kernel, cpus, name, n=0):
+        return figures.get((kernel, cpus, name, n), (None, None, None))
+
+    def cell(value, width=9):
+        return f'{"-" if value is None else value:>{width}}'
+
+    def added(kernel, name, base):
+        here, there = get(kernel, 1, name)[0], get('unpatched', 1, base)[0]
+        return cell(None if here is None or there is None else f'{here - there:+d}', 10)
+
+    yield about
+    yield ''
+    yield f'{"To let code write, and not any more":40}{"1 CPU":>9}{"2 CPUs":>9}{"4 CPUs":>9}' \
+          f'{"writes":>9}{"IPIs, 4 CPUs":>15}'
+    for name, what in WAYS:
+        n = 1 if name == 'window' else 0
+        yield f'{what:40}' + ''.join(cell(get('on', cpus, name, n)[0]) for cpus in (1, 2, 4)) + \
+              cell(get('on', 1, name, n)[1]) + cell(get('on', 4, name, n)[2], 15)
+    yield ''
+    yield f'{"Added to an unpatched kernel, 1 CPU":40}{"unpatched":>10}{"nopks":>10}' \
+          f'{"closed":>10}{"writes":>9}{"open":>10}{"writes":>9}'
+    for name, what in EVENTS:
+        other = {'switch': 'switch-both-open'}.get(name, f'{name}-open')
+        yield f'{what:40}' + cell(get('unpatched', 1, name)[0], 10) + added('nopks', name, name) + \
+              added('on', name, name) + cell(get('on', 1, name)[1]) + added('on', other, name) + \
+              cell(get('on', 1, other)[1])
+    yield f'{"two switches, one of two open":40}{"":20}' + added('on', 'switch-one-open', 'switch') + \
+          cell(get('on', 1, 'switch-one-open')[1])
+    yield ''
+    for name, what in (('window', 'Window, with so many keys open'),
+                       ('switch-crowd', 'Two switches, with so many threads'),
+                       ('free-crowd', 'Freeing a key and getting one, likewise')):
+        counts = sorted({key[3] for key in figures if key[2] == name})
+        yield f'{what:40}' + ''.join(cell(n) for n in counts)
+        for cpus in (1, 2, 4):
+            yield f'{f"  {cpus} CPU":40}' + ''.join(cell(get('on', cpus, name, n)[0]) for n in counts)
+
+
+def gnuplot(folder, name, script):
+    """Draw it twice, as SVG and as PNG."""
+    for kind, terminal in (('svg', "svg size 900,480 font 'sans,12' background 'white'"),
+                           ('png', "png size 900,480 font 'sans,11'")):
+        text = f"set terminal {terminal}\nset output '{os.path.join(folder, name)}.{kind}'\n{script}"
+        subprocess.run(['gnuplot'], input=text, text=True, check=True)
+
+
+def block(name, rows):
+    """Data for gnuplot."""
+    lines = [' '.join(f'"{v}"' if isinstance(v, str) else str(v) for v in row) for row in rows]
+    return '\n'.join([f'${name} << EOD', *lines, 'EOD\n'])
+
+
+def plots(folder, figures):
+    """What the documentation shows."""
+    ways = [(what, *(figures.get(('on', cpus, name, int(name == 'window')), ('NaN',))[0]
+                     for cpus in (1, 2, 4))) for name, what in WAYS if 'same' not in name]
+    gnuplot(folder, 'ways', block('ways', ways) + '''
+set title "Instructions to let code write to a page, and not any more"
+set style data histograms
+set style fill solid 0.8
+set logscale y
+set yrange [8:*]
+set grid y
+set xtics rotate by -20
+set rmargin 12
+plot for [i=2:4] $ways using i:xtic(1) title word("1 2 4", i - 1)." CPU"
+''')
+    rows = []
+    for name, what in EVENTS:
+        base = figures[('unpatched', 1, name, 0)][0]
+        other = {'switch': 'switch-both-open'}.get(name, f'{name}-open')
+        if name not in ('pipe-switch', 'fork-exit', 'fork-exec'):
+            rows.append((what, *(figures.get(key, (base,))[0] - base for key in (
+                ('nopks', 1, name, 0), ('on', 1, name, 0), ('on', 1, other, 0)))))
+    gnuplot(folder, 'events', block('events', rows) + '''
+set title "Instructions added to an unpatched kernel"
+set style data histograms
+set style fill solid 0.8
+set grid y
+set xtics rotate by -20
+set rmargin 12
+plot for [i=2:4] $events using i:xtic(1) title word("nopks closed open", i - 1)
+''')
+    crowd = [(n, *(figures[('on', cpus, 'free-crowd', n)][0] for cpus in (1, 2, 4)),
+              figures[('on', 1, 'switch-crowd', n)][0])
+             for n in sorted({key[3] for key in figures if key[2] == 'free-crowd'})]
+    gnuplot(folder, 'scaling', block('crowd', crowd) + '''
+set title "Instructions, while so many threads sleep in a window"
+set logscale xy
+set yrange [100:*]
+set grid
+set xlabel "threads"
+set key outside
+plot for [i=2:4] $crowd using 1:i with linespoints title "free and get a key, ".word("1 2 4", i - 1)." CPU", \\
+     $crowd using 1:5 with linespoints title "two context switches"
+''')
