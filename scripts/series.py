@@ -12,7 +12,7 @@ PATH = '/usr/lib/ccache:' + os.environ.get('PATH', '/usr/bin:/bin')
 # Git in this repository, whoever owns its folder.
 GIT = ('git', '-c', 'safe.directory=*', '-C', ROOT)
 # Folders of this repository that mirror the kernel tree.
-MIRROR = ('arch', 'include', 'lib', 'kernel', 'mm', 'Documentation', 'tools')
+MIRROR = ('arch', 'include', 'lib', 'kernel', 'mm', 'Documentation/arch', 'tools')
 
 
 class Error(Exception):

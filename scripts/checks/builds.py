@@ -120,9 +120,9 @@ def allmodconfig():
 
 
 def prefixes():
-    """Each prefix of the series, feature on and off. The first and the one in the
-    middle are linked; "make image" links the last, and the check "off" without
-    the feature."""
+    """Each prefix of the series, feature on and off: what its last topic touches, or
+    all so far if that is headers only. The first and the one in the middle are linked
+    with the feature on; "make image" links the last, and the check "off" without it."""
     topics = series.topics()
     linked = (topics[0], topics[len(topics) // 2])
     tree = os.path.join(CHECK, 'linux')
@@ -136,9 +136,9 @@ def prefixes():
         tests = 'lib/pks/' in objects(prefix, 'all')
         for on, changes, which in (
                 ('on', () if tests else TESTS_OFF, 'all'), ('off', OFF, '')):
-            vmlinux = ['vmlinux'] if topic in linked else []
+            vmlinux = ['vmlinux'] if topic in linked and on == 'on' else []
             variant(f'{topic.name}, {on}{", linked" if vmlinux else ""}', tree,
                     os.path.join(CHECK, f'prefix-{on}'), prefix, None, changes,
-                    objects(prefix, which) + vmlinux)
+                    (objects([topic], which) or objects(prefix, which)) + vmlinux)
     return (f'{len(topics)} prefixes, on and off; '
             f'{" and ".join(t.name for t in linked)} linked')

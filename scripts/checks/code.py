@@ -62,7 +62,7 @@ def explain(difference):
         return None
     if difference.section == '__bug_table':
         moved = lines_of_bugs(difference)
-        return moved and [f'a line number of a WARN() in {name}' for name in moved]
+        return moved and [f'line number of a WARN() or BUG() in {name}' for name in moved]
     if difference.old[0] == ('x86_cap_flags',) and difference.old[1] == difference.new[1]:
         only = [r for r in difference.new[2] if r not in difference.old[2]]
         lost = [r for r in difference.old[2] if r not in difference.new[2]]

@@ -15,7 +15,7 @@ import struct
 SHT_SYMTAB, SHT_RELA, SHT_NOBITS = 2, 4, 8
 SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS = 2, 4, 16, 32
 STT_FUNC, STT_SECTION = 2, 3
-# R_X86_64_PC32 and PLT32 count from the end of the field.
+# In code R_X86_64_PC32 and PLT32 count from the end of the field.
 RELATIVE = {2: 4, 4: 4}
 # Bytes that a relocation fills in.
 WIDTH = collections.defaultdict(lambda: 4, {1: 8, 24: 8, 14: 1, 15: 1, 12: 2, 13: 2})
@@ -28,8 +28,11 @@ Difference = collections.namedtuple('Difference', 'section code old new')
 
 
 def plain(name):
-    """A symbol without the number that the compiler made it unique by."""
-    return re.sub(r'\.\d+$', '', re.sub(r'(__UNIQUE_ID_\w*?)\d+$', r'\1', name))
+    """A symbol without the numbers that make it unique: the compiler's, a counter's,
+    and the line's in that of an initcall."""
+    name = re.sub(r'(__UNIQUE_ID_\w*?)\d+$', r'\1', name)
+    name = re.sub(r'(__initcall__\w+?)__\d+_\d+_', r'\1_', name)
+    return re.sub(r'\.\d+$', '', name)
 
 
 def text(data, start):
@@ -87,16 +90,16 @@ class Object:
         return [Piece(tuple(sorted(labels.get(a, ()))), a, b)
                 for a, b in zip(starts, starts[1:] + [len(section.data)])]
 
-    def target(self, kind, number, addend):
-        """What a relocation points to."""
+    def target(self, kind, number, addend, code):
+        """What a relocation, in CODE or in data, points to."""
         symbol = self.symbols[number]
         if symbol.section <= 0 or symbol.section >= len(self.sections):
             return symbol.name, addend
-        bias = RELATIVE.get(kind, 0)
-        section = self.sections[symbol.section]
-        where = symbol.value + addend + bias
-        if symbol.kind != STT_SECTION:
+        # The names of labels say nothing.
+        if symbol.kind != STT_SECTION and not symbol.name.startswith('.L'):
             return symbol.name, addend
+        section = self.sections[symbol.section]
+        where = symbol.value + addend + (RELATIVE.get(kind, 0) if code else 0)
         if section.flags & SHF_STRINGS and section.flags & SHF_MERGE and 0 <= where < len(section.data):
             return 'string', text(section.data, where)
         at = max(0, bisect.bisect_right(self.starts[symbol.section], where) - 1)
@@ -116,7 +119,8 @@ class Object:
             kind = info & 0xffffffff
             at = offset - piece.start
             data[at:at + WIDTH[kind]] = bytes(WIDTH[kind])
-            relocs.append((at, kind, self.target(kind, info >> 32, addend)))
+            relocs.append((at, kind, self.target(
+                kind, info >> 32, addend, section.flags & SHF_EXECINSTR)))
         return bytes(data), relocs
 
     def functions(self):
