@@ -39,7 +39,8 @@ int pks_key_alloc(const char *name);
  *
  * When this returns, no thread, no CPU and no interrupted context has a right
  * to the key left, and the next owner can be handed it. What still has a
- * window open to it finds it closed.
+ * window open to it finds it closed. Nobody may open it from this call on:
+ * that would be open to the next owner's pages.
  *
  * After 65535 calls, keys are retired for good; a message says so, and the
  * keys run out.

@@ -1407,17 +1407,37 @@ static void pks_test_retire(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, faulting.msr, PKRS_INIT_VALUE);
 }
 
+/* All closed and running while a key is retired, and only then opening it. */
+static int spin_and_open(struct worker *w)
+{
+	complete(&w->ready);
+	while (!READ_ONCE(w->spin_go))
+		cpu_relax();
+	pks_mk_readwrite(w->page->pkey);
+	w->before = pks_can_write(w->page->addr);
+	schedule_timeout_uninterruptible(1);
+	w->after = pks_can_write(w->page->addr);
+
+	return 0;
+}
+
 /* A thread that opened the key after its rebirth keeps it when it sleeps. */
 static void pks_test_rebirth(struct kunit *test)
 {
-	struct worker w, spin;
+	struct worker w, spin, closed;
 	struct pks_page *p;
 	int other = other_cpu(test, 0);
 
 	pin(test, 0);
 	p = test_page(test, "old");
+	worker_start(test, &closed, other, spin_and_open, p);
+	wait_for_completion(&closed.ready);
 	pks_key_free(p->pkey);
 	KUNIT_ASSERT_EQ(test, pks_key_alloc("new"), p->pkey);
+	WRITE_ONCE(closed.spin_go, true);
+	worker_join(&closed);
+	KUNIT_EXPECT_TRUE(test, closed.before);
+	KUNIT_EXPECT_TRUE(test, closed.after);
 
 	worker_start(test, &w, 0, open_and_sleep, p);
 	worker_start(test, &spin, other, open_and_spin, p);

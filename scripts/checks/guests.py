@@ -16,10 +16,6 @@ def boots(variant, *what):
         if os.path.exists(path):
             os.unlink(path)
     output(os.path.join(series.ROOT, 'scripts', 'build'), env=env)
-    log = os.path.join(BUILD, 'variants', variant, 'log', 'kernel.log')
-    with open(log, encoding='utf-8') as f:
-        if 'OBJTOOL vmlinux.o' not in f.read().replace('  ', ' ').replace('  ', ' '):
-            raise Failed([f'objtool did not look at vmlinux.o, says {log}'])
     progress(f'{variant}: testing')
     said = output(os.path.join(series.ROOT, 'scripts', 'test'), env=env, status=(0, 1))
     lines = said.splitlines()
@@ -30,7 +26,12 @@ def boots(variant, *what):
 
 
 def debug():
-    return boots('debug', 'no objtool warning', 'clean consoles')
+    said = boots('debug', 'no objtool warning', 'clean consoles')
+    # scripts/build fails on a warning; did it look?
+    with open(os.path.join(BUILD, 'variants', 'debug', 'obj', '.vmlinux.o.cmd'), encoding='utf-8') as f:
+        if 'objtool --noinstr' not in f.read():
+            raise Failed(['objtool does not validate vmlinux.o'])
+    return said
 
 
 def kcsan():

@@ -34,15 +34,8 @@ u16 pks_epoch __read_mostly;
 /* The epoch in which each key was last retired. Older rights to it are void. */
 static u16 pks_retired[PKR_NR_PKEYS] __read_mostly;
 
-/*
- * Rights that were put aside, by a context switch or in an exception frame,
- * may name a key that was retired meanwhile and has a new owner now. Close
- * every key retired since the epoch that @word was valid in.
- *
- * Reading an old pks_epoch is harmless: pks_retire_key() has not finished then,
- * and its IPI still comes to this CPU and revalidates what runs there.
- */
-static noinstr u64 pks_revalidate(u64 word)
+/* Close every key that was retired since @word was valid. */
+static __always_inline u64 pks_revalidate(u64 word)
 {
 	union pks_rights r = { .word = word };
 	/* Pairs with the release in pks_retire_key(). */
@@ -65,13 +58,22 @@ static noinstr u64 pks_revalidate(u64 word)
 	return r.word;
 }
 
-/*
- * Give @tsk, the current thread, rights that were put aside. Interrupts are off,
- * or what is written could be older than what it replaces.
+/**
+ * pks_load() - Bring rights that were put aside up to date, and into IA32_PKRS
+ * @tsk: the current thread, whose they are
+ *
+ * Put aside by a context switch or in an exception frame, they may name a key
+ * that was retired meanwhile and has a new owner now.
+ *
+ * Reading an old pks_epoch is harmless: pks_retire_key() has not finished then,
+ * and its IPI still comes to this CPU and loads what runs there.
+ *
+ * Context: interrupts off, or what is written could be older than what it
+ * replaces; exception exit code included.
  */
-static noinstr void pks_load(struct task_struct *tsk, u64 word)
+noinstr void pks_load(struct task_struct *tsk)
 {
-	WRITE_ONCE(tsk->thread.pks.word, pks_revalidate(word));
+	WRITE_ONCE(tsk->thread.pks.word, pks_revalidate(READ_ONCE(tsk->thread.pks.word)));
 	pks_sync(tsk);
 }
 
@@ -130,33 +132,17 @@ noinstr void __pks_exit(struct pt_regs *regs)
 	r.pkrs &= ~PKRS_IN_FLIGHT;
 	r.ss = 0;
 
-	pks_load(current, r.word);
+	WRITE_ONCE(current->thread.pks.word, r.word);
+	pks_load(current);
 	if (unlikely(in_flight))
 		this_cpu_write(pkrs_msr, PKRS_UNKNOWN);
-}
-
-/**
- * __pks_switch_to() - Load the rights of a thread, likewise
- * @next: the thread, which is the current one already
- *
- * Context: context switch, interrupts off.
- */
-noinstr void __pks_switch_to(struct task_struct *next)
-{
-	pks_load(next, READ_ONCE(next->thread.pks.word));
-}
-
-/* Interrupts are off, see pks_load(). */
-static __always_inline void pks_reload(void)
-{
-	pks_load(current, READ_ONCE(current->thread.pks.word));
 }
 
 static void pks_retire_ipi(void *unused)
 {
 	lockdep_assert_irqs_disabled();
 
-	pks_reload();
+	pks_load(current);
 }
 
 /**
@@ -167,7 +153,8 @@ static void pks_retire_ipi(void *unused)
  * not running, and in an exception frame, it carries an older epoch and is
  * closed when it is loaded. In the thread that runs on a CPU it is reached by
  * the IPI: the interrupted rights are in the frame then, and the handler
- * returns through pks_exit(). Once every CPU has run the IPI, nothing that
+ * returns through pks_exit(). If they are all closed, that leaves the thread's
+ * epoch alone, and the handler has brought it up to date. Once every CPU has run the IPI, nothing that
  * executes has the right, or an epoch from before the retirement that would
  * take it from the key's next owner.
  *
@@ -334,5 +321,5 @@ noinstr void pks_init_cpu(void)
 		return;
 
 	this_cpu_write(pkrs_msr, PKRS_UNKNOWN);
-	pks_reload();
+	pks_load(current);
 }

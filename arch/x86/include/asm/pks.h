@@ -47,7 +47,7 @@ extern u16 pks_epoch;
 
 void __pks_enter(struct pt_regs *regs);
 void __pks_exit(struct pt_regs *regs);
-void __pks_switch_to(struct task_struct *next);
+void pks_load(struct task_struct *tsk);
 void pks_close_all(void);
 void pks_bad_key(int pkey);
 
@@ -71,23 +71,26 @@ static inline bool pks_enforced(void)
 	return cr4_read_shadow() & X86_CR4_PKS;
 }
 
-/* Each of the two looks at memory once, in one instruction. */
+/*
+ * READ_ONCE() and a comparison would do as well, and be two instructions: these are
+ * in each setter and each exception.
+ */
 static __always_inline bool pks_rights_are(struct task_struct *tsk, u32 pkrs)
 {
-	bool same;
-
-	asm volatile("cmpl %[pkrs], %[rights]" : "=@cce" (same)
-		     : [rights] "m" (tsk->thread.pks.pkrs), [pkrs] "ri" (pkrs));
-	return same;
+	asm goto("cmpl %[pkrs], %[rights]\n\tjne %l[no]"
+		 : : [rights] "m" (tsk->thread.pks.pkrs), [pkrs] "ri" (pkrs) : : no);
+	return true;
+no:
+	return false;
 }
 
 static __always_inline bool pks_msr_is(u32 pkrs)
 {
-	bool same;
-
-	asm volatile("cmpl %[pkrs], " __percpu_arg([msr]) : "=@cce" (same)
-		     : [msr] "m" (__my_cpu_var(pkrs_msr)), [pkrs] "ri" (pkrs));
-	return same;
+	asm goto("cmpl %[pkrs], " __percpu_arg([msr]) "\n\tjne %l[no]"
+		 : : [msr] "m" (__my_cpu_var(pkrs_msr)), [pkrs] "ri" (pkrs) : : no);
+	return true;
+no:
+	return false;
 }
 
 /*
@@ -231,8 +234,7 @@ static __always_inline void pks_exit(struct pt_regs *regs)
 
 	if (unlikely((!user_mode(regs) &&
 		      READ_ONCE(pks_frame(regs)->pkrs) != PKRS_INIT_VALUE) ||
-		     !pks_rights_are(current, PKRS_INIT_VALUE) ||
-		     !pks_msr_is(PKRS_INIT_VALUE)))
+		     !pks_rights_are(current, PKRS_INIT_VALUE)))
 		__pks_exit(regs);
 }
 
@@ -243,7 +245,7 @@ static __always_inline void pks_exit(struct pt_regs *regs)
  * If they are all closed, no key has to be retired from them, and they are
  * brought up to date all the same: what the thread opens next is not to be
  * taken for a right from an older epoch. An old pks_epoch is harmless here, see
- * pks_revalidate().
+ * pks_load().
  */
 static __always_inline void pks_switch_to(struct task_struct *next)
 {
@@ -252,7 +254,7 @@ static __always_inline void pks_switch_to(struct task_struct *next)
 
 	if (unlikely(!pks_rights_are(next, PKRS_INIT_VALUE) ||
 		     !pks_msr_is(PKRS_INIT_VALUE)))
-		__pks_switch_to(next);
+		pks_load(next);
 	else
 		WRITE_ONCE(next->thread.pks.epoch, READ_ONCE(pks_epoch));
 }

@@ -10,13 +10,14 @@
  * union pks_rights - the rights of one kernel context to the keys 1-15
  * @word:	all of it, to be loaded and stored at once
  * @ss:		SS selector in an IDT exception frame, zero elsewhere
- * @epoch:	the key epoch that @pkrs was last valid in, see pks_revalidate()
+ * @epoch:	the key epoch that @pkrs was last valid in, see pks_load()
  * @pkrs:	the value for IA32_PKRS
  *
  * Lives in thread_struct for the context that runs and in the exception frame
  * for the context that it interrupted. An interruption can strike between any
  * two instructions and leave a newer @pkrs and @epoch behind, so the two are
- * copied only together, as @word.
+ * copied only together, as @word, but for rights that are all closed: whatever
+ * their epoch, no key has to be retired from them.
  */
 union pks_rights {
 	u64	word;
