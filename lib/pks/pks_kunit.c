@@ -1407,12 +1407,9 @@ static void pks_test_retire(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, faulting.msr, PKRS_INIT_VALUE);
 }
 
-/* All closed and running while a key is retired, and only then opening it. */
-static int spin_and_open(struct worker *w)
+/* Open it, and keep it over a context switch. */
+static int open_late(struct worker *w)
 {
-	complete(&w->ready);
-	while (!READ_ONCE(w->spin_go))
-		cpu_relax();
 	pks_mk_readwrite(w->page->pkey);
 	w->before = pks_can_write(w->page->addr);
 	schedule_timeout_uninterruptible(1);
@@ -1421,23 +1418,47 @@ static int spin_and_open(struct worker *w)
 	return 0;
 }
 
+/* All closed while the key is retired: asleep, and running. */
+static int sleep_and_open(struct worker *w)
+{
+	complete(&w->ready);
+	wait_for_completion(&w->go);
+
+	return open_late(w);
+}
+
+static int spin_and_open(struct worker *w)
+{
+	complete(&w->ready);
+	while (!READ_ONCE(w->spin_go))
+		cpu_relax();
+
+	return open_late(w);
+}
+
 /* A thread that opened the key after its rebirth keeps it when it sleeps. */
 static void pks_test_rebirth(struct kunit *test)
 {
-	struct worker w, spin, closed;
+	struct worker w, spin, asleep, running;
 	struct pks_page *p;
 	int other = other_cpu(test, 0);
 
 	pin(test, 0);
 	p = test_page(test, "old");
-	worker_start(test, &closed, other, spin_and_open, p);
-	wait_for_completion(&closed.ready);
+	worker_start(test, &asleep, 0, sleep_and_open, p);
+	worker_start(test, &running, other, spin_and_open, p);
+	wait_for_completion(&asleep.ready);
+	wait_for_completion(&running.ready);
 	pks_key_free(p->pkey);
 	KUNIT_ASSERT_EQ(test, pks_key_alloc("new"), p->pkey);
-	WRITE_ONCE(closed.spin_go, true);
-	worker_join(&closed);
-	KUNIT_EXPECT_TRUE(test, closed.before);
-	KUNIT_EXPECT_TRUE(test, closed.after);
+	complete(&asleep.go);
+	WRITE_ONCE(running.spin_go, true);
+	worker_join(&asleep);
+	worker_join(&running);
+	KUNIT_EXPECT_TRUE(test, asleep.before);
+	KUNIT_EXPECT_TRUE(test, asleep.after);
+	KUNIT_EXPECT_TRUE(test, running.before);
+	KUNIT_EXPECT_TRUE(test, running.after);
 
 	worker_start(test, &w, 0, open_and_sleep, p);
 	worker_start(test, &spin, other, open_and_spin, p);
