@@ -16,11 +16,19 @@ BUG = struct.Struct('<iiHH')
 PKS = 8 * (16 * 32 + 31)
 
 
-def whole(tree, name, changes):
-    """A whole kernel with these changes to the guest's configuration."""
-    obj = os.path.join(CHECK, name)
-    progress(f'{name}, a whole kernel (4 minutes if it is new)')
+def whole(tree, obj, changes, like=None):
+    """A whole kernel with these changes to the guest's configuration. LIKE has the
+    objects of one that differs little: only what differs is built."""
+    progress(f'{os.path.basename(obj)}, a whole kernel' + ('' if like else ' (4 minutes if it is new)'))
+    if like:
+        shutil.rmtree(obj, ignore_errors=True)
+        output('cp', '-a', like, obj)
     builds.configure(tree, obj, None, changes)
+    if like:
+        # objtool is made anew in a new place, and all would be older than it.
+        make(tree, obj, 'prepare')
+        objtool = os.path.join('tools', 'objtool', 'objtool')
+        shutil.copystat(os.path.join(like, objtool), os.path.join(obj, objtool))
     make(tree, obj, 'bzImage')
     return obj
 
@@ -31,7 +39,12 @@ def unpatched():
         lines = f.read().splitlines()
     # It does not know these.
     changes = [f'{line.split("=")[0]}=n' for line in lines if 'SUPERVISOR_PKEYS' in line or 'PKS' in line]
-    return whole(pristine(), os.path.basename(BASE), changes)
+    return whole(pristine(), BASE, changes)
+
+
+def on():
+    """The kernel of the guest without the tests."""
+    return whole(LINUX, os.path.join(CHECK, 'code-on'), builds.TESTS_OFF, os.path.join(BUILD, 'obj'))
 
 
 def lines_of_bugs(difference):
@@ -73,7 +86,7 @@ def explain(difference):
 
 def off():
     """The feature off: the same code as without the series, function by function."""
-    new = whole(LINUX, 'code-off', builds.OFF)
+    new = whole(LINUX, os.path.join(CHECK, 'code-off'), builds.OFF)
     old = unpatched()
     for name in ('arch/x86/kernel/vmlinux.lds',):
         if output('cat', name, cwd=old) != output('cat', name, cwd=new):
@@ -100,11 +113,7 @@ def off():
 
 def bloat():
     """The feature on: what it adds to an unpatched kernel, by the kernel's own tool."""
-    obj = os.path.join(CHECK, 'code-on')
-    # All but the tests is built already.
-    shutil.rmtree(obj, ignore_errors=True)
-    output('cp', '-a', os.path.join(BUILD, 'obj'), obj)
-    new = whole(LINUX, 'code-on', builds.TESTS_OFF)
+    new = on()
     table = output(os.path.join(LINUX, 'scripts', 'bloat-o-meter'), os.path.join(unpatched(), 'vmlinux'),
                    os.path.join(new, 'vmlinux'))
     with open(os.path.join(CHECK, 'bloat.txt'), 'w', encoding='utf-8') as f:
