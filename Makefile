@@ -21,7 +21,7 @@ help:
 	@echo '  make check             what a maintainer would run on it'
 	@echo '  make check-full        that, and what takes longer; a report is in build/check/'
 	@echo '  make check CHECKS="a"  only these checks, e.g. "off bloat"'
-	@echo '  make bench             instructions and PKRS writes, with and without the series'
+	@echo '  make bench             count instructions, with and without the series'
 	@echo '  make bench-native      the same on this machine, if it has PKS: as root'
 	@echo '  make check-series      check that patches/ is consistent'
 	@echo '  make negative-control  leave out each hook of the series in turn: tests must fail'

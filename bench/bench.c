@@ -3,11 +3,10 @@
  * Figures of the PKS series: asks the module pks_bench for those of the kernel
  * and takes those of user space itself. One line for each:
  *
- *	bench: NAME,N,TICKS,WRITES,IPIS
+ *	bench: NAME,N,TICKS,IPIS
  *
  * N is the number of keys or threads that the name is about, or 0, TICKS the
- * smallest of many, WRITES those of PKRS in that one, and IPIS those that were sent
- * meanwhile.
+ * smallest of many, and IPIS those that were sent meanwhile.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -67,9 +66,9 @@ static long ipis(void)
 	return sum;
 }
 
-static void print(const char *name, int n, long ticks, long writes, long ipis)
+static void print(const char *name, int n, long ticks, long ipis)
 {
-	printf("bench: %s,%d,%ld,%ld,%ld\n", name, n, ticks, writes, ipis);
+	printf("bench: %s,%d,%ld,%ld\n", name, n, ticks, ipis);
 	fflush(stdout);
 }
 
@@ -84,12 +83,12 @@ static void measure(const char *name, int n, int what, unsigned long arg)
 			fatal(name);
 		return;
 	}
-	print(name, n, ticks, ask(BENCH_WRITES, 0), (ipis() - before) / BENCH_REPEAT);
+	print(name, n, ticks, (ipis() - before) / BENCH_REPEAT);
 }
 
 /* Measure what user space does; a macro, so that nothing is called in between. */
 #define MEASURE(name, times, prepare, what) do {			\
-	long best_ = ~0ul >> 1, writes_ = ask(BENCH_WRITES_SO_FAR, 0);	\
+	long best_ = ~0ul >> 1;						\
 	int i_;								\
 									\
 	for (i_ = 0; i_ < (times); i_++) {				\
@@ -104,8 +103,7 @@ static void measure(const char *name, int n, int what, unsigned long arg)
 		if (ticks_ < best_)					\
 			best_ = ticks_;					\
 	}								\
-	print(name, 0, best_,						\
-	      (ask(BENCH_WRITES_SO_FAR, 0) - writes_) / (times), 0);	\
+	print(name, 0, best_, 0);					\
 } while (0)
 
 /* A page of which the kernel has to find out again that it is there. */
@@ -128,7 +126,7 @@ static void fault_in_kernel(const char *name, char *page, bool open)
 		if (best < 0 || ticks < best)
 			best = ticks;
 	}
-	print(name, 0, best, ask(BENCH_WRITES, 0), 0);
+	print(name, 0, best, 0);
 }
 
 static void ping_pong(void)

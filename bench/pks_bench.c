@@ -44,19 +44,8 @@ static inline void pks_mk_readwrite(int pkey) { }
 #define KEY	1
 static int run_time_key;
 
-/* A kernel that is built to count PKRS writes has this, see scripts/bench. */
-#ifdef PKS_COUNT_WRITES
-DECLARE_PER_CPU(unsigned long, pks_writes);
-#define writes_so_far()	this_cpu_read(pks_writes)
-#else
-#define writes_so_far()	0
-#endif
-
 /* Of so many the smallest count: what interrupts them only adds. */
 #define REPEAT	BENCH_REPEAT
-
-/* PKRS writes in the smallest of the last measurement. */
-static long last_writes;
 
 /* In one piece, so that measuring costs the same whatever is measured. */
 static __always_inline u64 now_ordered(void)
@@ -70,16 +59,10 @@ static __always_inline u64 now_ordered(void)
 
 /* Nothing of what is measured can move out of it. */
 #define SAMPLE(best, what) do {						\
-	unsigned long writes_ = writes_so_far();			\
 	u64 begin_ = now_ordered();					\
-	long ticks_;							\
 									\
 	what;								\
-	ticks_ = now_ordered() - begin_;				\
-	if (ticks_ < (best)) {						\
-		(best) = ticks_;					\
-		last_writes = writes_so_far() - writes_;		\
-	}								\
+	(best) = min((best), (long)(now_ordered() - begin_));		\
 } while (0)
 
 #define MEASURE(what) ({						\
@@ -145,6 +128,8 @@ static long with_keys(int more, long (*bench)(void))
 	int keys[16], nr, i;
 	long ticks = -ENOSPC;
 
+	if (run_time_key < 0)
+		return -EOPNOTSUPP;
 	if (more < 0 || more > 14)
 		return -EINVAL;
 	for (nr = 0; nr < more; nr++) {
@@ -315,16 +300,9 @@ static long bench_timer(void)
 	hrtimer_init_on_stack(&timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
 	timer.function = on_timer;
 	for (i = 0; i < REPEAT; i++) {
-		unsigned long writes = writes_so_far();
-		long lost;
-
 		WRITE_ONCE(struck, false);
 		hrtimer_start(&timer, ns_to_ktime(50000), HRTIMER_MODE_REL_PINNED_HARD);
-		lost = lost_to_strike();
-		if (lost < ticks) {
-			ticks = lost;
-			last_writes = writes_so_far() - writes;
-		}
+		ticks = min(ticks, lost_to_strike());
 	}
 	hrtimer_cancel(&timer);
 	destroy_hrtimer_on_stack(&timer);
@@ -411,7 +389,6 @@ struct player {
 	struct completion	done;
 	bool			open;
 	long			best;
-	long			writes;
 };
 
 /* Two threads of one CPU give it to each other: two switches a round. */
@@ -429,7 +406,6 @@ static int play(void *arg)
 			wake_up_process(p->other);
 			schedule();
 		});
-		p->writes = last_writes;
 	}
 	__set_current_state(TASK_RUNNING);
 	wake_up_process(p->other);
@@ -467,7 +443,6 @@ static long bench_switch(int open)
 	for (i = 0; i < 2; i++)
 		kthread_stop(players[i].task);
 
-	last_writes = players[0].writes;
 	return players[0].best;
 }
 
@@ -579,10 +554,6 @@ static long bench_ioctl(struct file *file, unsigned int what, unsigned long arg)
 		return with_crowd(arg, bench_switch_closed);
 	case BENCH_FREE_CROWD:
 		return with_crowd(arg, bench_free);
-	case BENCH_WRITES:
-		return last_writes;
-	case BENCH_WRITES_SO_FAR:
-		return writes_so_far();
 	default:
 		return -ENOTTY;
 	}

@@ -37,9 +37,6 @@ enum pks_bench {
 	BENCH_SWITCH_CROWD,
 	/* Freeing a key and handing out another, likewise. */
 	BENCH_FREE_CROWD,
-	/* PKRS writes in the last of these, and on this CPU so far. */
-	BENCH_WRITES,
-	BENCH_WRITES_SO_FAR,
 };
 
 /* What is counted is the smallest of so many. */

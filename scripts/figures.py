@@ -4,7 +4,7 @@ import csv
 import os
 import subprocess
 
-FIELDS = ('kernel', 'cpus', 'name', 'n', 'instructions', 'writes', 'ipis')
+FIELDS = ('kernel', 'cpus', 'name', 'n', 'instructions', 'ipis')
 
 # What is compared with the unpatched kernel, and what it is called.
 EVENTS = (('int3', 'exception (int3)'), ('irq-work', 'IPI to self'), ('timer', 'timer interrupt'),
@@ -43,7 +43,7 @@ def write(path, about, figures):
 def table(about, figures):
     """The lines of the table."""
     def get(kernel, cpus, name, n=0):
-        return figures.get((kernel, cpus, name, n), (None, None, None))
+        return figures.get((kernel, cpus, name, n), (None, None))
 
     def cell(value, width=9):
         return f'{"-" if value is None else value:>{width}}'
@@ -55,21 +55,19 @@ def table(about, figures):
     yield about
     yield ''
     yield f'{"To let code write, and not any more":40}{"1 CPU":>9}{"2 CPUs":>9}{"4 CPUs":>9}' \
-          f'{"writes":>9}{"IPIs, 4 CPUs":>15}'
+          f'{"IPIs, 4 CPUs":>15}'
     for name, what in WAYS:
         n = 1 if name == 'window' else 0
         yield f'{what:40}' + ''.join(cell(get('on', cpus, name, n)[0]) for cpus in (1, 2, 4)) + \
-              cell(get('on', 1, name, n)[1]) + cell(get('on', 4, name, n)[2], 15)
+              cell(get('on', 4, name, n)[1], 15)
     yield ''
     yield f'{"Added to an unpatched kernel, 1 CPU":40}{"unpatched":>10}{"nopks":>10}' \
-          f'{"closed":>10}{"writes":>9}{"open":>10}{"writes":>9}'
+          f'{"closed":>10}{"open":>10}'
     for name, what in EVENTS:
         other = {'switch': 'switch-both-open'}.get(name, f'{name}-open')
         yield f'{what:40}' + cell(get('unpatched', 1, name)[0], 10) + added('nopks', name, name) + \
-              added('on', name, name) + cell(get('on', 1, name)[1]) + added('on', other, name) + \
-              cell(get('on', 1, other)[1])
-    yield f'{"two switches, one of two open":40}{"":20}' + added('on', 'switch-one-open', 'switch') + \
-          cell(get('on', 1, 'switch-one-open')[1])
+              added('on', name, name) + added('on', other, name)
+    yield f'{"two switches, one of two open":40}{"":20}' + added('on', 'switch-one-open', 'switch')
     yield ''
     for name, what in (('window', 'Window, with so many keys open'),
                        ('switch-crowd', 'Two switches, with so many threads'),

@@ -3,11 +3,10 @@
 import collections
 import os
 import re
-import shutil
 import struct
 
 from checks import builds, elf
-from checks.common import BUILD, CHECK, LINUX, Failed, make, note, output, pristine, progress
+from checks.common import CHECK, LINUX, Failed, make, note, output, pristine, progress
 
 BASE = os.path.join(CHECK, 'code-base')
 # struct bug_entry: where, in which file, line and flags.
@@ -16,19 +15,10 @@ BUG = struct.Struct('<iiHH')
 PKS = 8 * (16 * 32 + 31)
 
 
-def whole(tree, obj, changes, like=None):
-    """A whole kernel with these changes to the guest's configuration. LIKE has the
-    objects of one that differs little: only what differs is built."""
-    progress(f'{os.path.basename(obj)}, a whole kernel' + ('' if like else ' (4 minutes if it is new)'))
-    if like:
-        shutil.rmtree(obj, ignore_errors=True)
-        output('cp', '-a', like, obj)
+def whole(tree, obj, changes):
+    """A whole kernel with these changes to the guest's configuration."""
+    progress(f'{os.path.basename(obj)}, a whole kernel (4 minutes if it is new)')
     builds.configure(tree, obj, None, changes)
-    if like:
-        # objtool is made anew in a new place, and all would be older than it.
-        make(tree, obj, 'prepare')
-        objtool = os.path.join('tools', 'objtool', 'objtool')
-        shutil.copystat(os.path.join(like, objtool), os.path.join(obj, objtool))
     make(tree, obj, 'bzImage')
     return obj
 
@@ -40,11 +30,6 @@ def unpatched():
     # It does not know these.
     changes = [f'{line.split("=")[0]}=n' for line in lines if 'SUPERVISOR_PKEYS' in line or 'PKS' in line]
     return whole(pristine(), BASE, changes)
-
-
-def on():
-    """The kernel of the guest without the tests."""
-    return whole(LINUX, os.path.join(CHECK, 'code-on'), builds.TESTS_OFF, os.path.join(BUILD, 'obj'))
 
 
 def lines_of_bugs(difference):
@@ -113,7 +98,7 @@ def off():
 
 def bloat():
     """The feature on: what it adds to an unpatched kernel, by the kernel's own tool."""
-    new = on()
+    new = whole(LINUX, os.path.join(CHECK, 'code-on'), builds.TESTS_OFF)
     table = output(os.path.join(LINUX, 'scripts', 'bloat-o-meter'), os.path.join(unpatched(), 'vmlinux'),
                    os.path.join(new, 'vmlinux'))
     with open(os.path.join(CHECK, 'bloat.txt'), 'w', encoding='utf-8') as f:
