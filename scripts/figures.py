@@ -80,6 +80,7 @@ def table(about, figures):
 
 def gnuplot(folder, name, script):
     """Draw it twice, as SVG and as PNG."""
+    script = 'set termoption noenhanced\nset rmargin 26\n' + script
     for kind, terminal in (('svg', "svg size 900,480 font 'sans,12' background 'white'"),
                            ('png', "png size 900,480 font 'sans,11'")):
         text = f"set terminal {terminal}\nset output '{os.path.join(folder, name)}.{kind}'\n{script}"
@@ -102,9 +103,9 @@ set style data histograms
 set style fill solid 0.8
 set logscale y
 set yrange [8:*]
+set key top left
 set grid y
 set xtics rotate by -20
-set rmargin 12
 plot for [i=2:4] $ways using i:xtic(1) title word("1 2 4", i - 1)." CPU"
 ''')
     rows = []
@@ -120,7 +121,6 @@ set style data histograms
 set style fill solid 0.8
 set grid y
 set xtics rotate by -20
-set rmargin 12
 plot for [i=2:4] $events using i:xtic(1) title word("nopks closed open", i - 1)
 ''')
     crowd = [(n, *(figures[('on', cpus, 'free-crowd', n)][0] for cpus in (1, 2, 4)),
@@ -132,6 +132,7 @@ set logscale xy
 set yrange [100:*]
 set grid
 set xlabel "threads"
+set rmargin -1
 set key outside
 plot for [i=2:4] $crowd using 1:i with linespoints title "free and get a key, ".word("1 2 4", i - 1)." CPU", \\
      $crowd using 1:5 with linespoints title "two context switches"

@@ -154,9 +154,9 @@ static void pks_retire_ipi(void *unused)
  * closed when it is loaded. In the thread that runs on a CPU it is reached by
  * the IPI: the interrupted rights are in the frame then, and the handler
  * returns through pks_exit(). If they are all closed, that leaves the thread's
- * epoch alone, and the handler has brought it up to date. Once every CPU has run the IPI, nothing that
- * executes has the right, or an epoch from before the retirement that would
- * take it from the key's next owner.
+ * epoch alone, and the handler has brought it up to date. Once every CPU has
+ * run the IPI, nothing that executes has the right, or an epoch from before the
+ * retirement that would take it from the key's next owner.
  *
  * Context: process context with the lock of the keys and cpus_read_lock()
  * held: a CPU that comes up takes the current epoch along.
