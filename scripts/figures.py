@@ -19,6 +19,11 @@ WAYS = (('window', 'window, constant key'), ('window-runtime', 'window, key of r
         ('set-memory-direct', 'set_memory_ro() and _rw(), direct map'))
 
 
+def opened(name):
+    """The same event, with a key open."""
+    return 'switch-both-open' if name == 'switch' else f'{name}-open'
+
+
 def read(path):
     """What it says of itself, and a dict from (kernel, cpus, name, n) to the counts."""
     with open(path, encoding='utf-8', newline='') as f:
@@ -64,9 +69,8 @@ def table(about, figures):
     yield f'{"Added to an unpatched kernel, 1 CPU":40}{"unpatched":>10}{"nopks":>10}' \
           f'{"closed":>10}{"open":>10}'
     for name, what in EVENTS:
-        other = {'switch': 'switch-both-open'}.get(name, f'{name}-open')
         yield f'{what:40}' + cell(get('unpatched', 1, name)[0], 10) + added('nopks', name, name) + \
-              added('on', name, name) + added('on', other, name)
+              added('on', name, name) + added('on', opened(name), name)
     yield f'{"two switches, one of two open":40}{"":20}' + added('on', 'switch-one-open', 'switch')
     yield ''
     for name, what in (('window', 'Window, with so many keys open'),
@@ -111,10 +115,9 @@ plot for [i=2:4] $ways using i:xtic(1) title word("1 2 4", i - 1)." CPU"
     rows = []
     for name, what in EVENTS:
         base = figures[('unpatched', 1, name, 0)][0]
-        other = {'switch': 'switch-both-open'}.get(name, f'{name}-open')
         if name not in ('pipe-switch', 'fork-exit', 'fork-exec'):
             rows.append((what, *(figures.get(key, (base,))[0] - base for key in (
-                ('nopks', 1, name, 0), ('on', 1, name, 0), ('on', 1, other, 0)))))
+                ('nopks', 1, name, 0), ('on', 1, name, 0), ('on', 1, opened(name), 0)))))
     gnuplot(folder, 'events', block('events', rows) + '''
 set title "Instructions added to an unpatched kernel"
 set style data histograms

@@ -67,6 +67,16 @@ def judge(scenario, log):
                            either(scenario.dues, variant.dues))
 
 
+def transcript(log, mode, **how):
+    """Boot, and return the console's lines without time stamps, and what went wrong."""
+    wrong = boot.boot(log, **how)
+    with open(log, encoding='utf-8', errors='replace') as f:
+        lines = [verdict.STAMP.sub('', line.rstrip()) for line in f]
+    if not wrong and f'guest: done ({mode})' not in lines:
+        wrong = 'the guest did not come to its end'
+    return lines, wrong
+
+
 def run(scenario, prefix='', timeout=120):
     """Boot one scenario and judge it. Returns the Verdict, and the log."""
     variant = VARIANTS[boot.VARIANT]

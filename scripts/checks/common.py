@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the checks share: where things are, and how programs are run."""
 import os
+import re
 import shutil
 import subprocess
 
@@ -20,6 +21,12 @@ def pristine():
     """The unchanged sources that build/linux was made from."""
     with open(os.path.join(BUILD, 'linux.source'), encoding='utf-8') as f:
         return f.read().strip().split(' ', 2)[2]
+
+
+def linux_version():
+    """Of those."""
+    with open(os.path.join(pristine(), 'Makefile'), encoding='utf-8') as f:
+        return '.'.join(re.findall(r'^(?:VERSION|PATCHLEVEL|SUBLEVEL) = (\d+)', f.read(), re.M))
 
 
 # What a check has to say beyond its line, for the report.

@@ -5,7 +5,6 @@ import glob
 import os
 import re
 import shutil
-import subprocess
 
 import series
 from checks.common import BUILD, CHECK, Failed, output, progress

@@ -43,13 +43,11 @@ def results(kernel, tests, name):
     log = folder + '.log'
     scenarios.boot.image(folder, kernel, {f'/kselftest/{os.path.basename(t)}': t for t in tests})
     progress(f'{name}: running them')
-    wrong = scenarios.boot.boot(
-        log, cmdline='pks.mode=kselftest kunit.enable=0 panic_on_warn=0', timeout=1200,
-        folder=folder)
-    with open(log, encoding='utf-8', errors='replace') as f:
-        text = [scenarios.verdict.STAMP.sub('', line.rstrip()) for line in f]
-    if wrong or 'guest: done (kselftest)' not in text:
-        raise Failed([f'{name}: {wrong or "the guest did not come to its end"}; the log is {log}'])
+    text, wrong = scenarios.transcript(
+        log, 'kselftest', cmdline='pks.mode=kselftest kunit.enable=0 panic_on_warn=0',
+        timeout=1200, folder=folder)
+    if wrong:
+        raise Failed([f'{name}: {wrong}; the log is {log}'])
     lines = [match.groups() for match in map(LINE.match, text) if match]
     return [f'{test}: {NUMBER.sub("N", line)}' for test, line in lines]
 
