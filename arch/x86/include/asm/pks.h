@@ -21,7 +21,9 @@ struct task_struct;
 #include <linux/jump_label.h>
 #include <linux/percpu.h>
 #include <linux/sched.h>
+#include <linux/stddef.h>
 
+#include <asm/alternative.h>
 #include <asm/cpufeature.h>
 #include <asm/fred.h>
 #include <asm/msr.h>
@@ -184,6 +186,41 @@ static __always_inline union pks_rights *pks_frame(struct pt_regs *regs)
 	return &regs->pks;
 }
 
+/*
+ * One instruction on PKRS there, with no jump as pks_frame() has: these are in each
+ * exception.
+ */
+#define PKS_FRAME_IDT	offsetof(struct pt_regs, pks.pkrs)
+#ifdef CONFIG_X86_FRED
+#define PKS_FRAME_FRED	(offsetof(struct fred_frame, info.resv) + \
+			 offsetof(union pks_rights, pkrs))
+#define PKS_FRAME_INSN(insn)						\
+	ALTERNATIVE(insn " %[closed], %c[idt](%[regs])",		\
+		    insn " %[closed], %c[fred](%[regs])", X86_FEATURE_FRED)
+#else
+#define PKS_FRAME_FRED	0
+#define PKS_FRAME_INSN(insn)	insn " %[closed], %c[idt](%[regs])"
+#endif
+
+static __always_inline void pks_frame_set_closed(struct pt_regs *regs)
+{
+	asm_inline volatile(PKS_FRAME_INSN("movl")
+			    : : [regs] "r" (regs), [closed] "i" (PKRS_INIT_VALUE),
+				[idt] "i" (PKS_FRAME_IDT), [fred] "i" (PKS_FRAME_FRED)
+			    : "memory");
+}
+
+static __always_inline bool pks_frame_is_closed(struct pt_regs *regs)
+{
+	asm goto(PKS_FRAME_INSN("cmpl") "\n\tjne %l[no]"
+		 : : [regs] "r" (regs), [closed] "i" (PKRS_INIT_VALUE),
+		     [idt] "i" (PKS_FRAME_IDT), [fred] "i" (PKS_FRAME_FRED)
+		 : "memory" : no);
+	return true;
+no:
+	return false;
+}
+
 /**
  * pks_regs_pkrs() - PKRS of the kernel context that an exception interrupted
  * @regs: registers of an exception, interrupt or NMI that came from kernel mode
@@ -217,8 +254,8 @@ static __always_inline void pks_enter(struct pt_regs *regs)
 	if (unlikely(!pks_rights_are(current, PKRS_INIT_VALUE) ||
 		     !pks_msr_is(PKRS_INIT_VALUE)))
 		__pks_enter(regs);
-	else if (!user_mode(regs))
-		WRITE_ONCE(pks_frame(regs)->pkrs, PKRS_INIT_VALUE);
+	else if (likely(!user_mode(regs)))
+		pks_frame_set_closed(regs);
 }
 
 /*
@@ -232,8 +269,7 @@ static __always_inline void pks_exit(struct pt_regs *regs)
 	if (!pks_enabled())
 		return;
 
-	if (unlikely((!user_mode(regs) &&
-		      READ_ONCE(pks_frame(regs)->pkrs) != PKRS_INIT_VALUE) ||
+	if (unlikely((likely(!user_mode(regs)) && !pks_frame_is_closed(regs)) ||
 		     !pks_rights_are(current, PKRS_INIT_VALUE)))
 		__pks_exit(regs);
 }
