@@ -17,6 +17,10 @@ VARIANT = os.environ.get('VARIANT', '')
 OUT = os.path.join(ROOT, 'build', *(['variants', VARIANT] if VARIANT else []))
 IMAGE = os.path.join(OUT, 'image')
 QEMU = 'qemu-system-x86_64'
+# All CPUs in one thread. With a thread for each, QEMU before 8.1 can translate code
+# while another CPU changes it and keep what is no longer there: a jump label that is
+# patched becomes an int3 that nobody expects, in a kernel without the series, too.
+ACCEL = 'tcg,thread=single'
 
 
 def command(cpu, smp, cmdline, folder=None):
@@ -31,7 +35,8 @@ def command(cpu, smp, cmdline, folder=None):
         default = f.read().strip()
     # Of two values for one parameter the kernel and the guest's init take the last.
     return [QEMU, '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
-            '-machine', 'pc', '-accel', 'tcg', '-cpu', cpu, '-smp', str(smp), '-m', '1024' if VARIANT else '512',
+            '-machine', 'pc', '-accel', ACCEL, '-cpu', cpu, '-smp', str(smp),
+            '-m', '1024' if VARIANT else '512',
             '-kernel', os.path.join(folder, 'bzImage'),
             '-initrd', os.path.join(folder, 'initramfs.cpio.gz'),
             '-append', f'{default} {cmdline}'.strip()]

@@ -204,10 +204,10 @@ static __always_inline union pks_rights *pks_frame(struct pt_regs *regs)
 
 static __always_inline void pks_frame_set_closed(struct pt_regs *regs)
 {
-	asm_inline volatile(PKS_FRAME_INSN("movl")
-			    : : [regs] "r" (regs), [closed] "i" (PKRS_INIT_VALUE),
-				[idt] "i" (PKS_FRAME_IDT), [fred] "i" (PKS_FRAME_FRED)
-			    : "memory");
+	asm_inline(PKS_FRAME_INSN("movl")
+		   : : [regs] "r" (regs), [closed] "i" (PKRS_INIT_VALUE),
+		       [idt] "i" (PKS_FRAME_IDT), [fred] "i" (PKS_FRAME_FRED)
+		   : "memory");
 }
 
 static __always_inline bool pks_frame_is_closed(struct pt_regs *regs)
