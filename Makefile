@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help run test shell image negative-control check-series series check check-full
-.PHONY: bench bench-native clean distclean
+.PHONY: bench bench-native verify clean distclean
 
 export KERNEL VARIANT
 export PYTHONDONTWRITEBYTECODE := 1
@@ -23,6 +23,7 @@ help:
 	@echo '  make check CHECKS="a"  only these checks, e.g. "off bloat"'
 	@echo '  make bench             count instructions, with and without the series'
 	@echo '  make bench-native      the same on this machine, if it has PKS: as root'
+	@echo '  make verify            explore all orders of what can happen to the core'
 	@echo '  make check-series      check that patches/ is consistent'
 	@echo '  make negative-control  leave out each hook of the series in turn: tests must fail'
 	@echo '  make clean             remove what was built'
@@ -54,7 +55,7 @@ series: image
 	@scripts/export "$$(cut -d' ' -f3- build/linux.source)"
 
 # VARIANT is of the checks themselves here.
-bench check check-full negative-control series: override VARIANT :=
+bench check check-full negative-control series verify: override VARIANT :=
 check check-full: series
 	@scripts/setup check
 	@scripts/check $(or $(CHECKS),$(filter full,$(subst check-,,$@)))
@@ -63,6 +64,9 @@ bench: image
 	@scripts/setup bench
 	@scripts/bench
 
+verify: image
+	@scripts/verify
+
 bench-native:
 	@scripts/bench-native
 
@@ -70,7 +74,7 @@ check-series:
 	@scripts/check-series
 
 clean:
-	@rm -rf build/obj build/image build/log build/variants build/linux build/linux.* build/negative build/htmldocs build/check build/bench
+	@rm -rf build/obj build/image build/log build/variants build/linux build/linux.* build/negative build/htmldocs build/check build/bench build/verify
 
 distclean:
 	@rm -rf build

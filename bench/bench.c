@@ -66,6 +66,21 @@ static long ipis(void)
 	return sum;
 }
 
+#ifdef COUNT_WRITES
+/* For a kernel that counts PKRS writes. */
+static unsigned long long now(void)
+{
+	return ask(BENCH_WRITES, 0);
+}
+#else
+static inline __attribute__((always_inline)) unsigned long long now(void)
+{
+	unsigned int aux;
+
+	return __rdtscp(&aux);
+}
+#endif
+
 static void print(const char *name, int n, long ticks, long ipis)
 {
 	printf("bench: %s,%d,%ld,%ld\n", name, n, ticks, ipis);
@@ -92,14 +107,13 @@ static void measure(const char *name, int n, int what, unsigned long arg)
 	int i_;								\
 									\
 	for (i_ = 0; i_ < (times); i_++) {				\
-		unsigned int aux_;					\
 		unsigned long long begin_;				\
 		long ticks_;						\
 									\
 		prepare;						\
-		begin_ = __rdtscp(&aux_);				\
+		begin_ = now();						\
 		what;							\
-		ticks_ = __rdtscp(&aux_) - begin_;			\
+		ticks_ = now() - begin_;				\
 		if (ticks_ < best_)					\
 			best_ = ticks_;					\
 	}								\

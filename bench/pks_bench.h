@@ -8,6 +8,8 @@
  * numbers: the result is a count of TSC ticks, the smallest of many, or -errno.
  */
 enum pks_bench {
+	/* PKRS writes of all CPUs so far, if the kernel counts them. */
+	BENCH_WRITES = 0x4fff,
 	/* Ticks that measuring takes by itself: included in all others. */
 	BENCH_EMPTY = 0x5000,
 	/* Keys; the argument is how many more are allocated and open. */

@@ -4,7 +4,7 @@ import csv
 import os
 import subprocess
 
-FIELDS = ('kernel', 'cpus', 'name', 'n', 'instructions', 'ipis')
+FIELDS = ('kernel', 'cpus', 'name', 'n', 'instructions', 'ipis', 'writes')
 
 # What is compared with the unpatched kernel, and what it is called.
 EVENTS = (('int3', 'exception (int3)'), ('irq-work', 'IPI to self'), ('timer', 'timer interrupt'),
@@ -48,7 +48,7 @@ def write(path, about, figures):
 def table(about, figures):
     """The lines of the table."""
     def get(kernel, cpus, name, n=0):
-        return figures.get((kernel, cpus, name, n), (None, None))
+        return figures.get((kernel, cpus, name, n), (None, None, None))
 
     def cell(value, width=9):
         return f'{"-" if value is None else value:>{width}}'
@@ -60,18 +60,20 @@ def table(about, figures):
     yield about
     yield ''
     yield f'{"To let code write, and not any more":40}{"1 CPU":>9}{"2 CPUs":>9}{"4 CPUs":>9}' \
-          f'{"IPIs, 4 CPUs":>15}'
+          f'{"IPIs, 4 CPUs":>15}{"writes":>8}'
     for name, what in WAYS:
         n = 1 if name == 'window' else 0
         yield f'{what:40}' + ''.join(cell(get('on', cpus, name, n)[0]) for cpus in (1, 2, 4)) + \
-              cell(get('on', 4, name, n)[1], 15)
+              cell(get('on', 4, name, n)[1], 15) + cell(get('on', 4, name, n)[2], 8)
     yield ''
     yield f'{"Added to an unpatched kernel, 1 CPU":40}{"unpatched":>10}{"nopks":>10}' \
-          f'{"closed":>10}{"open":>10}'
+          f'{"closed":>10}{"writes":>8}{"open":>10}{"writes":>8}'
     for name, what in EVENTS:
         yield f'{what:40}' + cell(get('unpatched', 1, name)[0], 10) + added('nopks', name, name) + \
-              added('on', name, name) + added('on', opened(name), name)
-    yield f'{"two switches, one of two open":40}{"":20}' + added('on', 'switch-one-open', 'switch')
+              added('on', name, name) + cell(get('on', 1, name)[2], 8) + \
+              added('on', opened(name), name) + cell(get('on', 1, opened(name))[2], 8)
+    yield f'{"two switches, one of two open":40}{"":38}' + \
+          added('on', 'switch-one-open', 'switch') + cell(get('on', 1, 'switch-one-open')[2], 8)
     yield ''
     for name, what in (('window', 'Window, with so many keys open'),
                        ('switch-crowd', 'Two switches, with so many threads'),
@@ -80,6 +82,13 @@ def table(about, figures):
         yield f'{what:40}' + ''.join(cell(n) for n in counts)
         for cpus in (1, 2, 4):
             yield f'{f"  {cpus} CPU":40}' + ''.join(cell(get('on', cpus, name, n)[0]) for n in counts)
+
+
+def size_table(parts):
+    """The lines of the table of sizes."""
+    yield f'{"Bytes, of code and of all else":40}{"code":>10}{"data":>10}'
+    for what, text, data in parts:
+        yield f'{what:40}{text:>10}{data:>10}'
 
 
 def gnuplot(folder, name, script):

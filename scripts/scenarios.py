@@ -40,15 +40,18 @@ SCENARIOS = (
 )
 
 # What the kernels of configs/ change in all boots: tests that may skip as well,
-# more on the command line, reports that may show, and how much longer it takes.
-Variant = collections.namedtuple('Variant', 'skips cmdline dues slower', defaults=('', '', '', 1))
+# more on the command line, reports that may show, how much longer it takes, and
+# whether it comes back from S3.
+Variant = collections.namedtuple('Variant', 'skips cmdline dues slower suspends',
+                                 defaults=('', '', '', 1, True))
 
 VARIANTS = {
     '': Variant(),
     # CONFIG_DEBUG_ENTRY forbids to take rights to user mode.
     'debug': Variant(r'(fork|exec) starts closed|interrupt from user mode', slower=5),
-    # The kernel has races of its own. One with its rights or its keys is not due.
-    'kcsan': Variant(cmdline='panic_on_warn=0', slower=5,
+    # The kernel has races of its own. One with its rights or its keys is not due. S3
+    # resets it, with nopks as well.
+    'kcsan': Variant(cmdline='panic_on_warn=0', slower=5, suspends=False,
                      dues=r'BUG: KCSAN: data-race in (?!.*pks)|^Reported by Kernel Concurrency'),
     'module': Variant(),
 }
@@ -59,10 +62,15 @@ def either(*patterns):
     return '|'.join(p for p in patterns if p)
 
 
+def mode(scenario):
+    """What the guest does, in this variant."""
+    return 'test' if scenario.mode == 'suspend' and not VARIANTS[boot.VARIANT].suspends else scenario.mode
+
+
 def judge(scenario, log):
     """The Verdict on a log."""
     variant = VARIANTS[boot.VARIANT]
-    return verdict.Verdict(log, scenario.mode, scenario.suites,
+    return verdict.Verdict(log, mode(scenario), scenario.suites,
                            either(scenario.skips, variant.skips), scenario.expect,
                            either(scenario.dues, variant.dues))
 
@@ -82,7 +90,7 @@ def run(scenario, prefix='', timeout=120):
     variant = VARIANTS[boot.VARIANT]
     log = os.path.join(LOGS, f'{prefix}{scenario.name}.log')
     # Of two values for one parameter the kernel takes the last: the variant's first.
-    cmdline = f'pks.mode={scenario.mode} {variant.cmdline} {scenario.cmdline}'
+    cmdline = f'pks.mode={mode(scenario)} {variant.cmdline} {scenario.cmdline}'
     wrong = boot.boot(log, scenario.cpu, scenario.smp, ' '.join(cmdline.split()),
                       timeout=timeout * variant.slower)
     result = judge(scenario, log)

@@ -7,6 +7,7 @@
  */
 #define pr_fmt(fmt) "x86/pks: " fmt
 
+#include <linux/compiler.h>
 #include <linux/cpu.h>
 #include <linux/gfp.h>
 #include <linux/init.h>
@@ -42,7 +43,7 @@ static __always_inline u64 pks_revalidate(u64 word)
 	u16 now = smp_load_acquire(&pks_epoch);
 	int pkey;
 
-	if (likely(r.epoch == now))
+	if (likely_notrace(r.epoch == now))
 		return word;
 
 	/*
@@ -134,7 +135,7 @@ noinstr void __pks_exit(struct pt_regs *regs)
 
 	WRITE_ONCE(current->thread.pks.word, r.word);
 	pks_load(current);
-	if (unlikely(in_flight))
+	if (unlikely_notrace(in_flight))
 		this_cpu_write(pkrs_msr, PKRS_UNKNOWN);
 }
 
@@ -291,8 +292,8 @@ void __init pks_boot_init(void)
  * With interrupts off an NMI still can; nobody has opened a key yet, and what
  * it does to the rights is overwritten.
  *
- * Context: boot CPU, its only thread, after alternatives are patched:
- * pks_frame() depends on one.
+ * Context: boot CPU, its only thread, after alternatives are patched: until then
+ * each frame is taken for one of the IDT's.
  */
 void __init pks_boot_live(void)
 {

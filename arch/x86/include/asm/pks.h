@@ -18,6 +18,7 @@ struct task_struct;
 
 #include <linux/bitops.h>
 #include <linux/build_bug.h>
+#include <linux/compiler.h>
 #include <linux/jump_label.h>
 #include <linux/percpu.h>
 #include <linux/sched.h>
@@ -75,7 +76,8 @@ static inline bool pks_enforced(void)
 
 /*
  * READ_ONCE() and a comparison would do as well, and be two instructions: these are
- * in each setter and each exception.
+ * in each setter and each exception. What calls them in code that must not be
+ * instrumented uses likely_notrace(), as likely() can be a call of the branch tracer.
  */
 static __always_inline bool pks_rights_are(struct task_struct *tsk, u32 pkrs)
 {
@@ -127,7 +129,7 @@ static __always_inline void pks_sync(struct task_struct *tsk)
 		this_cpu_write(pkrs_msr, PKRS_UNKNOWN);
 		native_wrmsr(MSR_IA32_PKRS, want, 0);
 		this_cpu_write(pkrs_msr, want);
-		if (likely(pks_rights_are(tsk, want)))
+		if (likely_notrace(pks_rights_are(tsk, want)))
 			return;
 		want = READ_ONCE(tsk->thread.pks.pkrs);
 	}
@@ -187,8 +189,9 @@ static __always_inline union pks_rights *pks_frame(struct pt_regs *regs)
 }
 
 /*
- * One instruction on PKRS there, with no jump as pks_frame() has: these are in each
- * exception.
+ * The same place for the fast paths, which only need its PKRS. An alternative says
+ * which it is, so that it takes no jump to find out, as it does in pks_frame(). Not
+ * for use before alternatives are patched: until then it is that of the IDT.
  */
 #define PKS_FRAME_IDT	offsetof(struct pt_regs, pks.pkrs)
 #ifdef CONFIG_X86_FRED
@@ -251,10 +254,10 @@ static __always_inline void pks_enter(struct pt_regs *regs)
 	if (!pks_enabled())
 		return;
 
-	if (unlikely(!pks_rights_are(current, PKRS_INIT_VALUE) ||
-		     !pks_msr_is(PKRS_INIT_VALUE)))
+	if (unlikely_notrace(!pks_rights_are(current, PKRS_INIT_VALUE) ||
+			     !pks_msr_is(PKRS_INIT_VALUE)))
 		__pks_enter(regs);
-	else if (likely(!user_mode(regs)))
+	else if (likely_notrace(!user_mode(regs)))
 		pks_frame_set_closed(regs);
 }
 
@@ -269,8 +272,8 @@ static __always_inline void pks_exit(struct pt_regs *regs)
 	if (!pks_enabled())
 		return;
 
-	if (unlikely((likely(!user_mode(regs)) && !pks_frame_is_closed(regs)) ||
-		     !pks_rights_are(current, PKRS_INIT_VALUE)))
+	if (unlikely_notrace((likely_notrace(!user_mode(regs)) && !pks_frame_is_closed(regs)) ||
+			     !pks_rights_are(current, PKRS_INIT_VALUE)))
 		__pks_exit(regs);
 }
 
@@ -288,8 +291,8 @@ static __always_inline void pks_switch_to(struct task_struct *next)
 	if (!pks_enabled())
 		return;
 
-	if (unlikely(!pks_rights_are(next, PKRS_INIT_VALUE) ||
-		     !pks_msr_is(PKRS_INIT_VALUE)))
+	if (unlikely_notrace(!pks_rights_are(next, PKRS_INIT_VALUE) ||
+			     !pks_msr_is(PKRS_INIT_VALUE)))
 		pks_load(next);
 	else
 		WRITE_ONCE(next->thread.pks.epoch, READ_ONCE(pks_epoch));

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Kernels whose sources differ from the series: broken ones, and one that counts.
+
+They are made in build/linux and build/obj, where all but a file or two is built
+already; what was there is put back, and "make image", which each target starts with,
+mends what an interruption left."""
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+
+import series
+
+BUILD = os.path.join(series.ROOT, 'build')
+LINUX = os.path.join(BUILD, 'linux')
+OBJ = os.path.join(BUILD, 'obj')
+LOG = os.path.join(BUILD, 'log', 'altered.log')
+
+
+def substitute(text, pattern, replacement, where):
+    """The text with the one match replaced."""
+    changed, count = re.subn(pattern, replacement, text, flags=re.S)
+    if count != 1:
+        raise ValueError(f'"{pattern}" matches {count} times in {where}, not once')
+    return changed
+
+
+def write(path, text):
+    """As a file of its own: others may be links to the same."""
+    with open(path + '.new', 'w', encoding='utf-8') as f:
+        f.write(text)
+    os.replace(path + '.new', path)
+
+
+@contextlib.contextmanager
+def sources(*changes):
+    """The sources with these changes while it lasts: file, pattern, replacement."""
+    kept = {}
+    try:
+        for name, pattern, replacement in changes:
+            path = os.path.join(LINUX, name)
+            with open(path, encoding='utf-8') as f:
+                text = f.read()
+            kept.setdefault(path, text)
+            write(path, substitute(text, pattern, replacement, name))
+        yield
+    finally:
+        for path, text in kept.items():
+            write(path, text)
+
+
+def build(folder):
+    """Build, into a FOLDER to boot from; False if it does not compile."""
+    with open(LOG, 'w', encoding='utf-8') as f:
+        done = subprocess.run(['make', '-C', LINUX, f'O={OBJ}', f'-j{os.cpu_count()}', 'bzImage'],
+                              stdout=f, stderr=f, check=False, env=dict(os.environ, PATH=series.PATH))
+    if done.returncode:
+        return False
+    os.makedirs(folder, exist_ok=True)
+    for path in (os.path.join(OBJ, 'arch', 'x86', 'boot', 'bzImage'),
+                 *(os.path.join(BUILD, 'image', name) for name in ('initramfs.cpio.gz', 'cmdline'))):
+        shutil.copy(path, folder)
+    return True

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Faults of the series: each a hook that is left out or something done as earlier
+series did it. "make negative-control" has to notice all of them in a guest, and "make
+verify" finds those that concern the order of things by exploring it."""
+
+COMMON = 'arch/x86/kernel/cpu/common.c'
+PKS_C = 'arch/x86/mm/pks.c'
+KEYS = 'arch/x86/mm/pks_keys.c'
+PKS_H = 'arch/x86/include/asm/pks.h'
+ENTRY = 'kernel/entry/common.c'
+TRAPS = 'arch/x86/kernel/traps.c'
+FAULT = 'arch/x86/mm/fault.c'
+
+# Name, what is wrong, file, pattern, replacement. The pattern has to match once.
+FAULTS = (
+    ('cr4', 'CR4.PKS is not set on the boot CPU', PKS_C,
+     r'\tcr4_set_bits\(X86_CR4_PKS\);\n', ''),
+    ('pinning', 'CR4.PKS is not pinned', COMMON, r'X86_CR4_PKS : 0\)', '0 : 0)'),
+    ('cpu-up', 'no set-up of a CPU that comes up', COMMON, r'\tpks_init_cpu\(\);\n', ''),
+    ('resume', 'no hook in resume', 'arch/x86/power/cpu.c', r'\tpks_init_cpu\(\);\n', ''),
+    ('nopks', 'nopks is ignored', PKS_C, r'pks_disabled = true;', ''),
+    ('flag', 'the flag stays though PKS is off', PKS_C,
+     r'\tsetup_clear_cpu_cap\(X86_FEATURE_PKS\);\n', ''),
+    ('live', 'the hooks do not go live', COMMON, r'\tpks_boot_live\(\);\n', ''),
+    ('init-task', 'the first thread starts open', PKS_C,
+     r'(set here. \*/\n)\tpks_close_all\(\);\n', r'\1\tpks_load(current);\n'),
+    ('switch', 'no context switch hook', 'arch/x86/kernel/process_64.c',
+     r'\tpks_switch_to\(next_p\);\n', ''),
+    ('fork', 'fork copies the rights', 'arch/x86/kernel/process.c',
+     r'\tpks_init_thread\(p\);\n', ''),
+    ('exec', 'exec keeps the rights', 'arch/x86/kernel/process.c',
+     r'\tpks_flush_thread\(\);\n', ''),
+    ('entry', 'no entry hook for exceptions and interrupts', ENTRY,
+     r'(\t\treturn ret;\n\t\}\n\n)\tarch_irqentry_enter\(regs\);\n', r'\1'),
+    ('entry-user', 'no entry hook for those from user mode', ENTRY,
+     r'(irqentry_enter_from_user_mode\(struct pt_regs \*regs\)\n\{\n)'
+     r'\tarch_irqentry_enter\(regs\);\n', r'\1'),
+    ('exit-user', 'no exit hook for those from user mode', ENTRY,
+     r'(irqentry_exit_to_user_mode\(struct pt_regs \*regs\)\n\{\n)'
+     r'\tarch_irqentry_exit\(regs\);\n', r'\1'),
+    ('exit', 'no exit hook', ENTRY,
+     r'(\t\t\tct_irq_exit\(\);\n\t\}\n\n)\tarch_irqentry_exit\(regs\);\n', r'\1'),
+    ('exit-idle', 'no exit hook where the idle thread was interrupted', ENTRY,
+     r'\t\t\tarch_irqentry_exit\(regs\);\n', ''),
+    ('exit-early', 'exit hook ahead of preemption', ENTRY,
+     r'(\tlockdep_assert_irqs_disabled\(\);\n)'
+     r'(\n\t/\* Check whether this returns to user mode)',
+     r'\1\tif (!user_mode(regs))\n\t\tarch_irqentry_exit(regs);\n\2'),
+    ('nmi-entry', 'no entry hook for NMIs', ENTRY,
+     r'(irqentry_state_t irq_state;\n\n)\tarch_irqentry_enter\(regs\);\n', r'\1'),
+    ('nmi-exit', 'no exit hook for NMIs', ENTRY,
+     r'(__nmi_exit\(\);\n\n)\tarch_irqentry_exit\(regs\);\n', r'\1'),
+    ('warn-entry', 'no entry hook for WARN()', TRAPS, r'\tpks_enter\(regs\);\n', ''),
+    ('warn-exit', 'no exit hook for WARN()', TRAPS, r'\tpks_exit\(regs\);\n', ''),
+    ('marker', 'pkrs_msr set ahead of the MSR, as earlier series did', PKS_H,
+     r'this_cpu_write\(pkrs_msr, PKRS_UNKNOWN\);\n'
+     r'(\t\tnative_wrmsr\(MSR_IA32_PKRS, want, 0\);\n)\t\tthis_cpu_write\(pkrs_msr, want\);\n',
+     r'this_cpu_write(pkrs_msr, want);\n\1'),
+    ('look-again', 'no second look after the MSR write', PKS_H,
+     r'if \(likely_notrace\(pks_rights_are\(tsk, want\)\)\)\n\t\t\t', ''),
+    ('in-flight', 'the marker does not outlast an interruption', PKS_C,
+     r'frame->pkrs \|= PKRS_IN_FLIGHT;', ';'),
+    ('one-instruction', 'setters read, change and write back', PKS_H,
+     r'\tif \(rights\)\n\t\tasm volatile.*?(?=\tpks_sync\(tsk\);)',
+     '\t{\n\t\tu32 v = READ_ONCE(tsk->thread.pks.pkrs);\n\n'
+     '\t\tv &= ~(PKR_RIGHTS_MASK << PKR_SHIFT(pkey));\n'
+     '\t\tWRITE_ONCE(tsk->thread.pks.pkrs, v | rights << PKR_SHIFT(pkey));\n\t}\n'),
+    ('needless-write', 'the MSR is written though it does not change', PKS_H,
+     r'\tif \(pks_msr_is\(want\)\)\n\t\treturn;\n\n', ''),
+    ('retire-bits', 'retirement clears WD', PKS_C,
+     r'r.pkrs \|= PKR_RIGHTS_MASK << PKR_SHIFT\(pkey\)',
+     'r.pkrs = (r.pkrs & ~(PKR_RIGHTS_MASK << PKR_SHIFT(pkey))) | PKR_AD_BIT << PKR_SHIFT(pkey)'),
+    ('retire-load', 'rights that are loaded keep retired keys', PKS_C,
+     r'pks_revalidate\(READ_ONCE\(tsk->thread.pks.word\)\)', 'READ_ONCE(tsk->thread.pks.word)'),
+    ('retire-switch', 'a thread keeps retired keys', PKS_H, r'pks_load\(next\);', 'pks_sync(next);'),
+    ('retire-frame', 'a frame keeps retired keys', PKS_C,
+     r'(word, r.word\);\n\t)pks_load', r'\1pks_sync'),
+    ('retire-closed', 'the IPI leaves threads alone that are all closed', PKS_C,
+     r'(assert_irqs_disabled\(\);\n\n\t)pks_load',
+     r'\1if (!pks_rights_are(current, PKRS_INIT_VALUE))\n\t\tpks_load'),
+    ('switch-epoch', 'a closed thread keeps its epoch', PKS_H,
+     r'\telse\n\t\tWRITE_ONCE\(next->thread.pks.epoch, READ_ONCE\(pks_epoch\)\);\n', ''),
+    ('switch-msr', 'a switch to a closed thread does not look at the MSR', PKS_H,
+     r'(pks_rights_are\(next, PKRS_INIT_VALUE\)) \|\|\n\t\t\t     !pks_msr_is\(PKRS_INIT_VALUE\)',
+     r'\1'),
+    ('enter-rights', 'an entry looks at the MSR only', PKS_H,
+     r'!pks_rights_are\(current, PKRS_INIT_VALUE\) \|\|\n\t\t\t     '
+     r'(!pks_msr_is\(PKRS_INIT_VALUE\)\)\)\n\t\t__pks_enter)', r'\1'),
+    ('enter-msr', 'an entry looks at the rights only', PKS_H,
+     r'(pks_rights_are\(current, PKRS_INIT_VALUE\)) \|\|\n\t\t\t     !pks_msr_is\(PKRS_INIT_VALUE\)'
+     r'(\)\)\n\t\t__pks_enter)', r'\1\2'),
+    ('enter-frame', 'an entry does not say in the frame: all closed', PKS_H,
+     r'pks_frame_set_closed\(regs\);', ';'),
+    ('exit-frame', 'an exit does not look at the frame', PKS_H,
+     r'\(likely_notrace\(!user_mode\(regs\)\) && !pks_frame_is_closed\(regs\)\)', 'false'),
+    ('exit-rights', 'an exit does not look at what the handler opened', PKS_H,
+     r' \|\|\n\t\t\t     !pks_rights_are\(current, PKRS_INIT_VALUE\)(\)\)\n\t\t__pks_exit)', r'\1'),
+    ('retire-ipi', 'no IPI when a key is retired', PKS_C,
+     r'\ton_each_cpu\(pks_retire_ipi, NULL, 1\);\n', ''),
+    ('retire-epoch', 'the epoch is not raised', PKS_C,
+     r'\tsmp_store_release\(&pks_epoch, pks_epoch \+ 1\);\n', ''),
+    ('epoch-wrap', 'the epoch wraps', PKS_C, r'pks_epoch == U16_MAX', 'false'),
+    ('bad-key', 'setters do not check the key', PKS_H,
+     r'unlikely\(pkey <= 0 \|\| pkey >= PKR_NR_PKEYS\)', '0'),
+    ('bad-free', 'freeing does not check the key', KEYS,
+     r'WARN_ONCE\(pkey <= 0.*?allocated\\n", pkey\)', '0'),
+    ('fault-warn', 'a PKS fault warns', FAULT, r'\tif \(!pks_enforced\(\)\)\n', ''),
+    ('fault-report', 'an oops does not name the key', FAULT,
+     r'\t\tpks_show_fault\(regs, address\);\n', '\t\t;\n'),
+    ('fault-pkrs', 'an oops does not print PKRS', 'arch/x86/kernel/process_64.c',
+     r'\tpks_show_regs\(regs, log_lvl\);\n', ''),
+)
