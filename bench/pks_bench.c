@@ -57,7 +57,7 @@ static u64 now_ordered(void)
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		writes += per_cpu(pks_writes, cpu);
+		writes += READ_ONCE(per_cpu(pks_writes, cpu));
 	return writes;
 }
 

@@ -2,6 +2,7 @@
 """The figures of "make bench": reading, the table and the plots."""
 import csv
 import os
+import re
 import subprocess
 
 FIELDS = ('kernel', 'cpus', 'name', 'n', 'instructions', 'ipis', 'writes')
@@ -19,9 +20,32 @@ WAYS = (('window', 'window, constant key'), ('window-runtime', 'window, key of r
         ('set-memory-direct', 'set_memory_ro() and _rw(), direct map'))
 
 
+# With more CPUs these depend on what the scheduler finds on the others.
+ONE_CPU = ('switch', 'pipe-switch', 'fork')
+# What depends on where memory lies, and on how long others are waited for.
+LOOSE = ('fork-exit', 'fork-exec', 'set-memory-vmalloc', 'set-memory-direct', 'text-poke',
+         'switch-crowd')
+
+
 def opened(name):
     """The same event, with a key open."""
     return 'switch-both-open' if name == 'switch' else f'{name}-open'
+
+
+def exact(key):
+    """Whether nothing but the series makes a figure go up."""
+    kernel, cpus, name, _ = key
+    return kernel != 'unpatched' and name not in LOOSE and \
+        (cpus == 1 or name.startswith(('window', 'same')))
+
+
+def added(figures, key):
+    """Instructions, IPIs and PKRS writes, less those of an unpatched kernel if there is
+    the same in one."""
+    _, cpus, name, n = key
+    closed = re.sub(r'(-one|-both)?-open$', '', name)
+    base = figures.get(('unpatched', cpus, closed, n), (0, 0, 0))
+    return tuple(x - y for x, y in zip(figures[key], base))
 
 
 def read(path):
@@ -81,7 +105,8 @@ def table(about, figures):
         counts = sorted({key[3] for key in figures if key[2] == name})
         yield f'{what:40}' + ''.join(cell(n) for n in counts)
         for cpus in (1, 2, 4):
-            yield f'{f"  {cpus} CPU":40}' + ''.join(cell(get('on', cpus, name, n)[0]) for n in counts)
+            if ('on', cpus, name, counts[0]) in figures:
+                yield f'{f"  {cpus} CPU":40}' + ''.join(cell(get('on', cpus, name, n)[0]) for n in counts)
 
 
 def size_table(parts):
