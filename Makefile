@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help run test shell image negative-control check-series series check check-full
-.PHONY: bench bench-native verify clean distclean
+.PHONY: bench bench-native verify soak clean distclean
 
 export KERNEL VARIANT
 export PYTHONDONTWRITEBYTECODE := 1
@@ -22,8 +22,10 @@ help:
 	@echo '  make check-full        that, and what takes longer; a report is in build/check/'
 	@echo '  make check CHECKS="a"  only these checks, e.g. "off bloat"'
 	@echo '  make bench             count instructions, with and without the series'
+	@echo '  make bench CPUS=1      only with so many CPUs'
 	@echo '  make bench-native      the same on this machine, if it has PKS: as root'
 	@echo '  make verify            explore all orders of what can happen to the core'
+	@echo '  make soak MINUTES=60   let everything strike at random; SEED=n repeats the choices'
 	@echo '  make check-series      check that patches/ is consistent'
 	@echo '  make negative-control  leave out each hook of the series in turn: tests must fail'
 	@echo '  make clean             remove what was built'
@@ -31,7 +33,7 @@ help:
 	@echo
 	@echo 'Missing Debian packages are installed. KERNEL=/path/to/linux-6.12.y builds from'
 	@echo 'a tree of your own, which is only read. VARIANT=debug, kcsan or module adds'
-	@echo 'configs/VARIANT.config to the kernel of run, test and shell. All that is made'
+	@echo 'configs/VARIANT.config to the kernel of run, test, shell and soak. All that is made'
 	@echo 'goes to build/.'
 
 image:
@@ -62,7 +64,10 @@ check check-full: series
 
 bench: image
 	@scripts/setup bench
-	@scripts/bench
+	@scripts/bench $(CPUS)
+
+soak: image
+	@scripts/soak $(or $(MINUTES),1) $(SEED)
 
 verify: image
 	@scripts/verify
@@ -74,7 +79,7 @@ check-series:
 	@scripts/check-series
 
 clean:
-	@rm -rf build/obj build/image build/log build/variants build/linux build/linux.* build/negative build/htmldocs build/check build/bench build/verify
+	@rm -rf build/obj build/image build/log build/variants build/linux build/linux.* build/negative build/htmldocs build/check build/bench build/verify build/soak
 
 distclean:
 	@rm -rf build

@@ -7,6 +7,7 @@ import subprocess
 
 FIELDS = ('kernel', 'cpus', 'name', 'n', 'instructions', 'ipis', 'writes')
 
+CPUS = ('1', '2', '4')
 # What is compared with the unpatched kernel, and what it is called.
 EVENTS = (('int3', 'exception (int3)'), ('irq-work', 'IPI to self'), ('timer', 'timer interrupt'),
           ('nmi', 'NMI'), ('fault-kernel', 'page fault of the kernel'),
@@ -86,7 +87,7 @@ def table(about, figures):
     yield f'{"To let code write, and not any more":40}{"1 CPU":>9}{"2 CPUs":>9}{"4 CPUs":>9}' \
           f'{"IPIs, 4 CPUs":>15}{"writes":>8}'
     for name, what in WAYS:
-        n = 1 if name == 'window' else 0
+        n = int(name == 'window')
         yield f'{what:40}' + ''.join(cell(get('on', cpus, name, n)[0]) for cpus in (1, 2, 4)) + \
               cell(get('on', 4, name, n)[1], 15) + cell(get('on', 4, name, n)[2], 8)
     yield ''

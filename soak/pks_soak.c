@@ -1,0 +1,546 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Threads that do anything with keys, in random order, while all kinds of handlers
+ * strike them and do the same. Each compares PKRS and real accesses with what it has
+ * asked for.
+ *
+ * A slot is a key with a page. Those of the handlers stay; the others are taken away
+ * and handed out again all the time, in whatever state they are.
+ */
+#define pr_fmt(fmt) "soak: " fmt
+
+#include <linux/completion.h>
+#include <linux/cpu.h>
+#include <linux/delay.h>
+#include <linux/fs.h>
+#include <linux/hrtimer.h>
+#include <linux/kprobes.h>
+#include <linux/kthread.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/pks.h>
+#include <linux/rwsem.h>
+#include <linux/smp.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+
+#include <asm/apic.h>
+#include <asm/nmi.h>
+
+#define SLOTS		(PKR_NR_PKEYS - 1)
+/* Slots that handlers open; they can't wait for a key to be there. */
+#define HANDLER_SLOTS	2
+#define MAX_THREADS	64
+
+static unsigned int seed = 1;
+module_param(seed, uint, 0444);
+MODULE_PARM_DESC(seed, "What the threads do follows from it");
+static unsigned int threads = 8;
+module_param(threads, uint, 0444);
+MODULE_PARM_DESC(threads, "How many of them");
+
+static struct slot {
+	struct rw_semaphore	sem;	/* held for write while the key is taken away */
+	unsigned int		times;	/* that it was; odd while it is */
+	struct page		*page;
+	u32			*addr;
+} slots[SLOTS];
+
+enum right { CLOSED, READABLE, WRITABLE };
+
+/* PKRS of one key, by what its owner may do. */
+static const u32 bits[] = { [CLOSED] = PKR_RIGHTS_MASK, [READABLE] = PKR_WD_BIT, [WRITABLE] = 0 };
+
+enum event {
+	SETS, ACCESSES, FAULTS, SLEEPS, MIGRATIONS, CHILDREN, USER_FAULTS, FREES,
+	TIMERS, IPIS, NMIS, OTHERS_NMIS, PROBES, STEPS, EVENTS
+};
+static const char *const event_names[] = {
+	"sets", "accesses", "faults", "sleeps", "migrations", "children", "user faults", "frees",
+	"timers", "IPIs", "own NMIs", "others' NMIs", "probes", "steps"
+};
+static DEFINE_PER_CPU(unsigned long [EVENTS], counts);
+static atomic_t violations = ATOMIC_INIT(0);
+
+static void count(enum event event)
+{
+	this_cpu_inc(counts[event]);
+}
+
+static unsigned long total(enum event event)
+{
+	unsigned long sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += per_cpu(counts, cpu)[event];
+	return sum;
+}
+
+static void violated(const char *who, u64 have, u64 want)
+{
+	if (atomic_inc_return(&violations) <= 10)
+		pr_err("VIOLATED: %s on CPU %d: %llx instead of %llx\n", who,
+		       raw_smp_processor_id(), have, want);
+}
+
+static u64 pkrs(void)
+{
+	u64 value;
+
+	rdmsrl(MSR_IA32_PKRS, value);
+	return value;
+}
+
+/* Of a thread or a CPU, which does not have to be good, only the same each time. */
+static u32 dice(u32 *state, u32 sides)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	*state ^= *state << 5;
+	return *state % sides;
+}
+
+static __always_inline void __set(int pkey, enum right right)
+{
+	if (right == CLOSED)
+		pks_mk_noaccess(pkey);
+	else if (right == READABLE)
+		pks_mk_readonly(pkey);
+	else
+		pks_mk_readwrite(pkey);
+}
+
+/* Where the probes are: for threads only, as a handler can strike a probe's. */
+static noinline void set(int pkey, enum right right)
+{
+	__set(pkey, right);
+}
+
+/* copy_to_kernel_nofault() is not exported. */
+static noinline bool can_write(u32 *addr)
+{
+	u32 val = 0;
+
+	__put_kernel_nofault(addr, &val, u32, no);
+	return true;
+no:
+	return false;
+}
+
+/* Is what is allowed possible, and what is not a fault? */
+static void try(const char *who, struct slot *slot, enum right right)
+{
+	u32 val = 0;
+	bool r = !copy_from_kernel_nofault(&val, slot->addr, sizeof(val));
+	bool w = can_write(slot->addr);
+
+	count(ACCESSES);
+	if (!r || !w)
+		count(FAULTS);
+	if (r != (right >= READABLE) || w != (right == WRITABLE))
+		violated(who, r | w << 1, right);
+}
+
+/*
+ * Handlers: they start with all keys closed, and what they open ends with them.
+ */
+
+static DEFINE_PER_CPU(u32, handler_dice);
+
+static void strike(const char *who, enum event event)
+{
+	/* What one NMI leaves open ends with it; the others may share an interrupt. */
+	bool may_leave = event == NMIS;
+	u32 *state = this_cpu_ptr(&handler_dice);
+	int slot = dice(state, HANDLER_SLOTS);
+	enum right right = dice(state, 3);
+	u64 have = pkrs();
+
+	count(event);
+	if (have != PKRS_INIT_VALUE)
+		violated(who, have, PKRS_INIT_VALUE);
+	__set(slot + 1, right);
+	try(who, &slots[slot], right);
+	if (dice(state, 2) || !may_leave)
+		__set(slot + 1, CLOSED);
+}
+
+static enum hrtimer_restart on_timer(struct hrtimer *timer)
+{
+	strike("timer", TIMERS);
+	hrtimer_forward_now(timer, ns_to_ktime(50000 + dice(this_cpu_ptr(&handler_dice), 500000)));
+	return HRTIMER_RESTART;
+}
+
+static void on_ipi(void *unused)
+{
+	strike("IPI", IPIS);
+}
+
+static int on_nmi(unsigned int type, struct pt_regs *regs)
+{
+	strike("NMI", NMIS);
+	/* There are no others here. */
+	return NMI_HANDLED;
+}
+
+static int before_step(struct kprobe *probe, struct pt_regs *regs)
+{
+	strike("probe", PROBES);
+	return 0;
+}
+
+static void after_step(struct kprobe *probe, struct pt_regs *regs, unsigned long flags)
+{
+	strike("step", STEPS);
+}
+
+/*
+ * Threads
+ */
+
+struct soaker {
+	struct task_struct	*task;
+	u32			dice;
+	struct hrtimer		timer;
+	enum right		right[SLOTS];
+	unsigned int		times[SLOTS];
+};
+
+static struct soaker *soakers;
+
+/* PKRS is what the thread asked for, keys that were taken away since aside. */
+static void check(struct soaker *me, const char *what)
+{
+	unsigned int before[SLOTS];
+	u64 have;
+	int i;
+
+	for (i = 0; i < SLOTS; i++)
+		before[i] = READ_ONCE(slots[i].times);
+	smp_rmb();
+	have = pkrs();
+	smp_rmb();
+	for (i = 0; i < SLOTS; i++) {
+		enum right right = before[i] == me->times[i] ? me->right[i] : CLOSED;
+		u32 is = have >> PKR_SHIFT(i + 1) & PKR_RIGHTS_MASK;
+
+		if (before[i] & 1 || before[i] != READ_ONCE(slots[i].times))
+			continue;
+		if (is != bits[right])
+			violated(what, have, (u64)(i + 1) << 32 | bits[right]);
+	}
+	if (have >> 32 || have & 3)
+		violated(what, have, 0);
+}
+
+static void change(struct soaker *me)
+{
+	int i = HANDLER_SLOTS + dice(&me->dice, SLOTS - HANDLER_SLOTS);
+	struct slot *slot = &slots[i];
+
+	/* Nobody opens a key from the moment that it is taken away. */
+	down_read(&slot->sem);
+	if (me->times[i] != slot->times)
+		me->right[i] = CLOSED;
+	me->times[i] = slot->times;
+	me->right[i] = dice(&me->dice, 3);
+	set(i + 1, me->right[i]);
+	count(SETS);
+	try("thread", slot, me->right[i]);
+	up_read(&slot->sem);
+}
+
+static int child(void *done)
+{
+	u64 have = pkrs();
+
+	if (have != PKRS_INIT_VALUE)
+		violated("child", have, PKRS_INIT_VALUE);
+	count(CHILDREN);
+	complete(done);
+	return 0;
+}
+
+static void have_child(void)
+{
+	DECLARE_COMPLETION_ONSTACK(done);
+
+	if (!IS_ERR(kthread_run(child, &done, "soak-child")))
+		wait_for_completion(&done);
+}
+
+/* One that is there, as long as cpus_read_lock() is held. */
+static int some_cpu(struct soaker *me)
+{
+	int nth = dice(&me->dice, num_online_cpus()), cpu;
+
+	for_each_online_cpu(cpu)
+		if (!nth--)
+			break;
+	return cpu;
+}
+
+static void disturb(struct soaker *me)
+{
+	int cpu;
+
+	cpus_read_lock();
+	cpu = some_cpu(me);
+	switch (dice(&me->dice, 4)) {
+	case 0:
+		preempt_disable();
+		/* For its own CPU it would just be called. */
+		if (cpu != smp_processor_id())
+			smp_call_function_single(cpu, on_ipi, NULL, 1);
+		preempt_enable();
+		break;
+	case 1:
+		count(OTHERS_NMIS);
+		apic->send_IPI(cpu, NMI_VECTOR);
+		break;
+	case 2:
+		preempt_disable();
+		apic->send_IPI(smp_processor_id(), NMI_VECTOR);
+		preempt_enable();
+		break;
+	default:
+		count(MIGRATIONS);
+		set_cpus_allowed_ptr(current, cpumask_of(cpu));
+		break;
+	}
+	cpus_read_unlock();
+}
+
+static int soak(void *arg)
+{
+	struct soaker *me = arg;
+
+	hrtimer_init(&me->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
+	me->timer.function = on_timer;
+	hrtimer_start(&me->timer, ns_to_ktime(100000), HRTIMER_MODE_REL_HARD);
+	check(me, "new thread");
+	while (!kthread_should_stop()) {
+		switch (dice(&me->dice, 16)) {
+		case 0:
+			count(SLEEPS);
+			schedule_timeout_uninterruptible(1 + dice(&me->dice, 2));
+			check(me, "thread that slept");
+			break;
+		case 1:
+			have_child();
+			check(me, "thread with a child");
+			break;
+		case 2 ... 4:
+			disturb(me);
+			check(me, "thread that disturbs");
+			break;
+		case 5:
+			cond_resched();
+			break;
+		default:
+			change(me);
+			check(me, "thread");
+			break;
+		}
+	}
+	hrtimer_cancel(&me->timer);
+	for (int i = 0; i < SLOTS; i++)
+		set(i + 1, CLOSED);
+
+	return 0;
+}
+
+/* Gives a page the key of its slot. */
+static int map(int i)
+{
+	slots[i].addr = vmap(&slots[i].page, 1, VM_MAP, PAGE_KERNEL_PKEY(i + 1));
+	return slots[i].addr ? 0 : -ENOMEM;
+}
+
+/*
+ * Takes keys away and hands them out again, and moves a probe about. All other keys are
+ * taken, so the key that comes back is the same.
+ */
+static int churn(void *unused)
+{
+	u32 state = seed;
+	struct kprobe probe = { };
+	bool probed = false;
+
+	while (!kthread_should_stop()) {
+		int i = HANDLER_SLOTS + dice(&state, SLOTS - HANDLER_SLOTS);
+		struct slot *slot = &slots[i];
+
+		down_write(&slot->sem);
+		vunmap(slot->addr);
+		vm_unmap_aliases();
+		WRITE_ONCE(slot->times, slot->times + 1);
+		smp_wmb();
+		pks_key_free(i + 1);
+		if (pks_key_alloc("soak") != i + 1)
+			violated("another key", i + 1, 0);
+		smp_wmb();
+		WRITE_ONCE(slot->times, slot->times + 1);
+		if (map(i))
+			violated("no memory", 0, 0);
+		up_write(&slot->sem);
+		count(FREES);
+
+		if (probed)
+			unregister_kprobe(&probe);
+		probe = (struct kprobe) {
+			.addr = (kprobe_opcode_t *)set + dice(&state, 200),
+			.pre_handler = before_step,
+			.post_handler = after_step,
+		};
+		/* Most places are not the start of an instruction. */
+		probed = !register_kprobe(&probe);
+		schedule_timeout_uninterruptible(1 + dice(&state, 10));
+	}
+	if (probed)
+		unregister_kprobe(&probe);
+
+	return 0;
+}
+
+static void report(void)
+{
+	char line[400];
+	int n = 0;
+
+	for (int i = 0; i < EVENTS; i++)
+		n += scnprintf(line + n, sizeof(line) - n, ", %lu %s", total(i), event_names[i]);
+	pr_info("%d violations%s\n", atomic_read(&violations), line);
+}
+
+static int reporter(void *unused)
+{
+	while (!kthread_should_stop()) {
+		schedule_timeout_interruptible(5 * HZ);
+		report();
+	}
+	return 0;
+}
+
+/* A page fault of the kernel in a window, on the page of user memory at @arg. */
+static long soak_ioctl(struct file *file, unsigned int what, unsigned long arg)
+{
+	int pkey = 1 + what % HANDLER_SLOTS;
+	u64 have = pkrs();
+	u8 byte;
+
+	if (have != PKRS_INIT_VALUE)
+		violated("system call", have, PKRS_INIT_VALUE);
+	set(pkey, WRITABLE);
+	if (get_user(byte, (u8 __user *)arg))
+		violated("get_user()", arg, 0);
+	try("process", &slots[pkey - 1], WRITABLE);
+	set(pkey, CLOSED);
+	count(USER_FAULTS);
+
+	return 0;
+}
+
+static const struct file_operations soak_fops = {
+	.owner		= THIS_MODULE,
+	.unlocked_ioctl	= soak_ioctl,
+};
+
+static struct miscdevice soak_dev = {
+	.minor	= MISC_DYNAMIC_MINOR,
+	.name	= "pks_soak",
+	.fops	= &soak_fops,
+	.mode	= 0600,
+};
+
+static struct task_struct *churner, *reports;
+static int nr_keys;
+
+static void clean_up(void)
+{
+	int i;
+
+	for (i = 0; i < SLOTS; i++) {
+		if (slots[i].addr)
+			vunmap(slots[i].addr);
+		if (slots[i].page)
+			__free_page(slots[i].page);
+	}
+	vm_unmap_aliases();
+	for (i = 0; i < nr_keys; i++)
+		pks_key_free(i + 1);
+	kfree(soakers);
+}
+
+static int __init soak_init(void)
+{
+	int i, cpu, pkey, err;
+
+	if (!seed || !threads || threads > MAX_THREADS) {
+		pr_err("the seed is not 0, and there are 1 to %d threads\n", MAX_THREADS);
+		return -EINVAL;
+	}
+	for (i = 0; i < SLOTS; i++) {
+		err = -EBUSY;
+		pkey = pks_key_alloc("soak");
+		if (pkey != i + 1) {
+			pr_err("needs all keys, but got %d for key %d\n", pkey, i + 1);
+			if (pkey > 0)
+				pks_key_free(pkey);
+			goto fail;
+		}
+		nr_keys++;
+		init_rwsem(&slots[i].sem);
+		err = -ENOMEM;
+		slots[i].page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+		if (!slots[i].page || map(i))
+			goto fail;
+	}
+	soakers = kcalloc(threads, sizeof(*soakers), GFP_KERNEL);
+	if (!soakers)
+		goto fail;
+	for_each_possible_cpu(cpu)
+		per_cpu(handler_dice, cpu) = seed * 2654435761u + cpu ?: 1;
+	err = register_nmi_handler(NMI_LOCAL, on_nmi, 0, "pks_soak");
+	if (err)
+		goto fail;
+	err = misc_register(&soak_dev);
+	if (err) {
+		unregister_nmi_handler(NMI_LOCAL, "pks_soak");
+		goto fail;
+	}
+	pr_info("seed %u, %u threads\n", seed, threads);
+	churner = kthread_run(churn, NULL, "soak-churn");
+	reports = kthread_run(reporter, NULL, "soak-report");
+	for (i = 0; i < threads; i++) {
+		soakers[i].dice = seed + i * 40503u ?: 1;
+		soakers[i].task = kthread_run(soak, &soakers[i], "soak/%d", i);
+	}
+
+	return 0;
+
+fail:
+	clean_up();
+	return err;
+}
+module_init(soak_init);
+
+static void __exit soak_exit(void)
+{
+	int i;
+
+	for (i = 0; i < threads; i++)
+		kthread_stop(soakers[i].task);
+	kthread_stop(churner);
+	kthread_stop(reports);
+	unregister_nmi_handler(NMI_LOCAL, "pks_soak");
+	misc_deregister(&soak_dev);
+	report();
+	clean_up();
+}
+module_exit(soak_exit);
+
+MODULE_DESCRIPTION("Stress for protection keys for kernel pages");
+MODULE_LICENSE("GPL");
