@@ -290,7 +290,7 @@ static void back(struct regs *r)
 		}
 		path_length--;
 	}
-	printf("%-34s%12zu states%12lu instructions%10lu ends, no violation\n", name, nr_seen, steps, ends);
+	printf("%-34s%12zu states%12lu steps%10lu ends, no violation\n", name, nr_seen, steps, ends);
 	fflush(stdout);
 	_exit(0);
 }
