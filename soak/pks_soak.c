@@ -57,7 +57,7 @@ enum event {
 };
 static const char *const event_names[] = {
 	"sets", "accesses", "faults", "sleeps", "migrations", "children", "user faults", "frees",
-	"timers", "IPIs", "own NMIs", "others' NMIs", "probes", "steps"
+	"timers", "IPIs", "NMIs", "NMIs sent to any CPU", "probes", "steps"
 };
 static DEFINE_PER_CPU(unsigned long [EVENTS], counts);
 static atomic_t violations = ATOMIC_INIT(0);
