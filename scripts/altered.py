@@ -11,9 +11,8 @@ import shutil
 import subprocess
 
 import series
+from checks.common import BUILD, LINUX
 
-BUILD = os.path.join(series.ROOT, 'build')
-LINUX = os.path.join(BUILD, 'linux')
 OBJ = os.path.join(BUILD, 'obj')
 LOG = os.path.join(BUILD, 'log', 'altered.log')
 
