@@ -2,11 +2,11 @@
 /*
  * Explores all that can happen to the code in product.c.
  *
- * Ahead of each access to memory there is a choice: it executes, or something strikes,
- * or the other CPU goes on. All are tried, depth first: the state is put back from a
- * copy for each. A state that was there before is not gone into again; what counts as
- * one is the memory of the model, the part of the stacks that is in use, and the
- * registers.
+ * Ahead of each access to memory there may be a choice: it executes, or something
+ * strikes, or the other CPU goes on. All are tried, depth first: the state is put back
+ * from a copy for each. A state with a choice that was there before is not gone into
+ * again; what counts as one is the memory of the model, the part of the stacks that is in
+ * use, and the registers.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -23,11 +23,20 @@ extern char __start_state[], __stop_state[];
 enum move { GO_ON, STRIKE_INTERRUPT, STRIKE_EXCEPTION, STRIKE_NMI, STRIKE_IPI, OTHER_CPU,
 	    OTHER_CPU_FIRST, FIRST_VALUE };
 
-/* A point with a choice: where it was, and which of the moves is being tried. */
+/* Of the state, what is in use: all but the free part of each stack. */
+struct part {
+	char *from;
+	size_t size;
+};
+
+#define PARTS	(2 * THREADS + 1)
+
+/* A point: where it was, and which of its moves is being tried. */
 struct node {
 	struct regs regs;
 	int moves[FIRST_VALUE + THREADS + 2];
 	int nr_moves, now;
+	struct part parts[PARTS];
 	char *state;
 };
 
@@ -36,7 +45,6 @@ static size_t path_length, path_room;
 static uint64_t *seen;
 static size_t nr_seen, seen_room = 1 << 20;
 static unsigned long ends, steps;
-static size_t deepest;
 static const char *name;
 static time_t said;
 static int quiet;
@@ -78,23 +86,26 @@ asm(".globl point, shared_point, request\n"
  * States that were there
  */
 
-static uint64_t mix(uint64_t hash, const void *data, size_t size)
+static uint64_t mix_word(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+	return hash ^ hash >> 29;
+}
+
+/* Four lanes, which do not wait for each other. */
+static void mix(uint64_t lanes[4], const void *data, size_t size)
 {
 	const uint64_t *word = data;
 
-	for (size_t i = 0; i < size / sizeof(*word); i++) {
-		hash = (hash ^ word[i]) * 0x9e3779b97f4a7c15;
-		hash ^= hash >> 29;
-	}
-	return hash;
+	for (size_t i = 0; i < size / sizeof(*word); i++)
+		lanes[i & 3] = mix_word(lanes[i & 3], word[i]);
 }
 
-static uint64_t hash_state(const struct regs *r)
+/* What is free of a stack differs and means nothing. */
+static void find_parts(struct part *part, const struct regs *r)
 {
-	uint64_t hash = mix(1, r, sizeof(*r));
-	char *rest = __start_state, *end = __stop_state;
+	char *rest = __start_state;
 
-	/* Of a stack only what is in use; what is below differs and means nothing. */
 	for (int i = 0; i < THREADS; i++) {
 		struct thread *t = &threads[i];
 		char *top = t->stack + STACK, *sp = (char *)t->regs.sp;
@@ -105,13 +116,43 @@ static uint64_t hash_state(const struct regs *r)
 			sp = (char *)cpus[!this_cpu].regs.sp;
 		if (sp < t->stack || sp > top)
 			abort();
-		hash = mix(hash, rest, t->stack - rest);
-		hash = mix(hash, sp, top - sp);
+		*part++ = (struct part){ rest, t->stack - rest };
+		*part++ = (struct part){ sp, top - sp };
 		rest = top;
 	}
-	hash = mix(hash, rest, end - rest);
+	*part = (struct part){ rest, __stop_state - rest };
+}
+
+static uint64_t hash_state(const struct part *parts, const struct regs *r)
+{
+	uint64_t lanes[4] = { 1, 2, 3, 4 }, hash;
+
+	mix(lanes, r, sizeof(*r));
+	for (int i = 0; i < PARTS; i++)
+		mix(lanes, parts[i].from, parts[i].size);
+	hash = mix_word(mix_word(mix_word(lanes[0], lanes[1]), lanes[2]), lanes[3]);
 
 	return hash ?: 1;
+}
+
+static void save(struct node *n)
+{
+	char *to = n->state;
+
+	for (int i = 0; i < PARTS; i++) {
+		memcpy(to, n->parts[i].from, n->parts[i].size);
+		to += n->parts[i].size;
+	}
+}
+
+static void restore(const struct node *n)
+{
+	const char *from = n->state;
+
+	for (int i = 0; i < PARTS; i++) {
+		memcpy(n->parts[i].from, from, n->parts[i].size);
+		from += n->parts[i].size;
+	}
 }
 
 /* True if it is new. */
@@ -178,7 +219,7 @@ static void fail(const char *why)
 	printf("VIOLATED: %s: %s\n", name, why);
 	path = realloc(path, (path_length + 1) * sizeof(*path));
 	for (size_t i = 0; i < path_length; i++) {
-		memcpy(__start_state, path[i].state, state_size());
+		restore(&path[i]);
 
 		unsigned int now[5] = { rights(), cached(), msr, epoch(), this_cpu * 64 + me->level };
 
@@ -224,6 +265,8 @@ static void strike(enum kind kind, struct regs *r)
 
 	if ((char *)what < me->stack + 512)
 		abort();
+	/* What was there before is not to make states differ. */
+	memset(what, 0, r->sp - (unsigned long)what);
 	what->regs = *r;
 	what->kind = kind;
 	what->irqs_off = me->irqs_off;
@@ -283,7 +326,7 @@ static void back(struct regs *r)
 		struct node *n = &path[path_length - 1];
 
 		if (++n->now < n->nr_moves) {
-			memcpy(__start_state, n->state, state_size());
+			restore(n);
 			*r = n->regs;
 			apply(n->moves[n->now], r);
 			return;
@@ -295,19 +338,11 @@ static void back(struct regs *r)
 	_exit(0);
 }
 
-/* A point with a choice. */
-static void choose(struct regs *r, const int *moves, int nr)
+/* Go on with the first of the moves; the others are for later. */
+static void push(struct regs *r, const struct part *parts, const int *moves, int nr)
 {
 	struct node *n;
 
-	if (!remember(hash_state(r))) {
-		back(r);
-		return;
-	}
-	if (!quiet && !(nr_seen & 0xffff) && time(NULL) > said + 9) {
-		said = time(NULL);
-		fprintf(stderr, "        %s: %zu states\n", name, nr_seen);
-	}
 	if (path_length == path_room) {
 		path_room = path_room ? 2 * path_room : 1024;
 		path = realloc(path, path_room * sizeof(*path));
@@ -320,19 +355,36 @@ static void choose(struct regs *r, const int *moves, int nr)
 		}
 	}
 	n = &path[path_length++];
-	if (path_length > deepest)
-		deepest = path_length;
 	n->regs = *r;
 	n->nr_moves = nr;
 	memcpy(n->moves, moves, nr * sizeof(*moves));
 	n->now = 0;
-	memcpy(n->state, __start_state, state_size());
+	memcpy(n->parts, parts, sizeof(n->parts));
+	save(n);
 	apply(n->moves[0], r);
+}
+
+/* A point with a choice. */
+static void choose(struct regs *r, const int *moves, int nr)
+{
+	struct part parts[PARTS];
+
+	find_parts(parts, r);
+	if (!remember(hash_state(parts, r))) {
+		back(r);
+		return;
+	}
+	if (!quiet && !(nr_seen & 0xfff) && time(NULL) > said + 9) {
+		said = time(NULL);
+		fprintf(stderr, "        %s: %zu states\n", name, nr_seen);
+	}
+	push(r, parts, moves, nr);
 }
 
 /* Ahead of an access of the code. */
 void on_point(void)
 {
+	struct part parts[PARTS];
 	struct regs *r = &now;
 	int moves[FIRST_VALUE], nr = 0;
 
@@ -357,7 +409,13 @@ void on_point(void)
 	 */
 	if ((at_shared || cpus[!this_cpu].halted == WAITS) && can_run(!this_cpu))
 		moves[nr++] = OTHER_CPU;
-	choose(r, moves, nr);
+	if (nr > 1) {
+		choose(r, moves, nr);
+		return;
+	}
+	/* Only for the trace: to know it again would take longer than to go on. */
+	find_parts(parts, r);
+	push(r, parts, moves, nr);
 }
 
 /* Which thread runs next. */
@@ -373,10 +431,10 @@ static void next(struct regs *r)
 				moves[nr++] = FIRST_VALUE + i;
 	if (!nr && !idle)
 		moves[nr++] = FIRST_VALUE + 2 + this_cpu;
-	if (!nr && cpus[this_cpu].ipi == 1) {
+	/* It can come ahead of any thread. */
+	if (idle && cpus[this_cpu].ipi == 1) {
 		r->ax = ASK_AGAIN;
-		strike(IPI, r);
-		return;
+		moves[nr++] = STRIKE_IPI;
 	}
 	if (can_run(!this_cpu))
 		moves[nr++] = OTHER_CPU_FIRST;

@@ -304,6 +304,24 @@ static void loser(void)
 	check();
 }
 
+/* Loses it while it does not run. */
+static void sleeper(void)
+{
+	do_open(A);
+	go_to(1);
+	schedule();
+	check();
+	do_close(A);
+}
+
+/* Opens a key that it has lost, or is just about to. */
+static void latecomer(void)
+{
+	go_to(1);
+	do_open_ro(A);
+	do_close(A);
+}
+
 /* Takes the key away as soon as the other thread is ready for it. */
 static void take_away(void)
 {
@@ -314,7 +332,6 @@ static void take_away(void)
 	retiring = A;
 	if (!pks_retire_key(A))
 		fail("out of epochs");
-	retiring = 0;
 	/* Nobody has asked for it since. */
 	for (i = 0; i < THREADS; i++)
 		for (level = 0; level < LEVELS; level++)
@@ -322,10 +339,17 @@ static void take_away(void)
 	stage = 2;
 }
 
+/* Whoever opens it from now on may keep it. */
+static void take_away_for_good(void)
+{
+	take_away();
+	retiring = 0;
+}
+
 /* Takes it away, and gets it. */
 static void winner(void)
 {
-	take_away();
+	take_away_for_good();
 	do_open(A);
 	do_close(A);
 }
@@ -336,7 +360,8 @@ static void heir(void)
 	go_to(1);
 	do_open(B);
 	do_close(B);
-	ask_explorer(REQ_PAUSE);
+	/* It may be here, or not run, when the key is free. */
+	schedule();
 	if (stage == 2) {
 		do_open(A);
 		schedule();
@@ -352,11 +377,13 @@ static const struct {
 	void (*run[2])(void);
 } scenarios[] = {
 	{ "setters, interrupted", 1, 2, 0, 1 << INTERRUPT | 1 << NMI, { setters } },
-	{ "a window, interrupted three deep", 1, 3, 0, 1 << INTERRUPT | 1 << NMI, { window } },
+	{ "a key is taken from a sleeper", 2, 1, 2, 1 << INTERRUPT, { sleeper, winner } },
+	{ "a key is taken while it is opened", 2, 0, 0, 0, { latecomer, take_away } },
+	{ "a key is handed out again", 2, 1, 3, 1 << INTERRUPT, { heir, take_away_for_good } },
 	{ "faults that sleep in a window", 1, 2, 2, 1 << EXCEPTION | 1 << NMI, { window, window_ro } },
+	{ "a window, interrupted three deep", 1, 3, 0, 1 << INTERRUPT | 1 << NMI, { window } },
 	{ "preemption and migration", 2, 2, 2, 1 << INTERRUPT | 1 << NMI, { window, window_ro } },
 	{ "a key is taken away", 2, 1, 1, 1 << EXCEPTION, { loser, winner } },
-	{ "a key is handed out again", 2, 1, 2, 1 << INTERRUPT, { heir, take_away } },
 };
 
 static int chosen;
