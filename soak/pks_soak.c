@@ -52,12 +52,12 @@ enum right { CLOSED, READABLE, WRITABLE };
 static const u32 bits[] = { [CLOSED] = PKR_RIGHTS_MASK, [READABLE] = PKR_WD_BIT, [WRITABLE] = 0 };
 
 enum event {
-	SETS, ACCESSES, FAULTS, SLEEPS, MIGRATIONS, CHILDREN, USER_FAULTS, FREES,
-	TIMERS, IPIS, NMIS, OTHERS_NMIS, PROBES, STEPS, EVENTS
+	SETS, ACCESSES, FAULTS, USER_FAULTS, TIMERS, IPIS, NMIS, OTHERS_NMIS, PROBES, STEPS,
+	FREES, SLEEPS, MIGRATIONS, CHILDREN, EVENTS
 };
 static const char *const event_names[] = {
-	"sets", "accesses", "faults", "sleeps", "migrations", "children", "user faults", "frees",
-	"timers", "IPIs", "NMIs", "NMIs sent to any CPU", "probes", "steps"
+	"sets", "accesses", "#PF on closed pages", "#PF on user pages", "timers", "IPIs", "NMIs",
+	"NMIs sent to any CPU", "#BP", "#DB", "frees", "sleeps", "migrations", "children"
 };
 static DEFINE_PER_CPU(unsigned long [EVENTS], counts);
 static atomic_t violations = ATOMIC_INIT(0);
@@ -204,6 +204,7 @@ struct soaker {
 	struct task_struct	*task;
 	u32			dice;
 	struct hrtimer		timer;
+	unsigned long		switches;
 	enum right		right[SLOTS];
 	unsigned int		times[SLOTS];
 };
@@ -344,6 +345,7 @@ static int soak(void *arg)
 			check(me, "thread");
 			break;
 		}
+		WRITE_ONCE(me->switches, current->nvcsw + current->nivcsw);
 	}
 	hrtimer_cancel(&me->timer);
 	for (int i = 0; i < SLOTS; i++)
@@ -407,9 +409,13 @@ static int churn(void *unused)
 
 static void report(void)
 {
+	unsigned long switches = 0;
 	char line[400];
 	int n = 0;
 
+	for (int i = 0; i < threads; i++)
+		switches += READ_ONCE(soakers[i].switches);
+	n += scnprintf(line, sizeof(line), ", %lu switches", switches);
 	for (int i = 0; i < EVENTS; i++)
 		n += scnprintf(line + n, sizeof(line) - n, ", %lu %s", total(i), event_names[i]);
 	pr_info("%d violations%s\n", atomic_read(&violations), line);
