@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help run test shell image negative-control check-series series check check-full
-.PHONY: bench bench-native verify soak clean distclean
+.PHONY: bench bench-native verify soak inject clean distclean
 
 export KERNEL VARIANT
 export PYTHONDONTWRITEBYTECODE := 1
@@ -26,6 +26,7 @@ help:
 	@echo '  make bench-native      the same on this machine, if it has PKS: as root'
 	@echo '  make verify            explore all orders of what can happen to the core'
 	@echo '  make soak MINUTES=60   let everything strike at random; SEED=n repeats the choices'
+	@echo '  make inject            faults and deaths in open windows; SEED=n repeats the fuzzer'
 	@echo '  make check-series      check that patches/ is consistent'
 	@echo '  make negative-control  leave out each hook of the series in turn: tests must fail'
 	@echo '  make clean             remove what was built'
@@ -57,7 +58,7 @@ series: image
 	@scripts/export "$$(cut -d' ' -f3- build/linux.source)"
 
 # VARIANT is of the checks themselves here.
-bench check check-full negative-control series verify: override VARIANT :=
+bench check check-full inject negative-control series verify: override VARIANT :=
 check check-full: series
 	@scripts/setup check
 	@scripts/check $(or $(CHECKS),$(filter full,$(subst check-,,$@)))
@@ -69,6 +70,10 @@ bench: image
 soak: image
 	@scripts/soak $(or $(MINUTES),1) $(SEED)
 
+inject: image
+	@VARIANT=inject scripts/build
+	@scripts/inject $(BOOTS)
+
 verify: image
 	@scripts/verify
 
@@ -79,7 +84,7 @@ check-series:
 	@scripts/check-series
 
 clean:
-	@rm -rf build/obj build/image build/log build/variants build/linux build/linux.* build/negative build/htmldocs build/check build/bench build/verify build/soak
+	@rm -rf build/obj build/image build/log build/variants build/linux build/linux.* build/negative build/htmldocs build/check build/bench build/verify build/soak build/inject
 
 distclean:
 	@rm -rf build

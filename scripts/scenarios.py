@@ -54,6 +54,7 @@ VARIANTS = {
     'kcsan': Variant(cmdline='panic_on_warn=0', slower=5, suspends=False,
                      dues=r'BUG: KCSAN: data-race in (?!.*pks)|^Reported by Kernel Concurrency'),
     'module': Variant(),
+    'inject': Variant(),
 }
 
 
@@ -85,14 +86,15 @@ def transcript(log, mode, **how):
     return lines, wrong
 
 
-def run(scenario, prefix='', timeout=120):
-    """Boot one scenario and judge it. Returns the Verdict, and the log."""
+def run(scenario, prefix='', timeout=120, folder=None):
+    """Boot one scenario, from the FOLDER if not from the usual one, and judge it. Returns
+    the Verdict, and the log."""
     variant = VARIANTS[boot.VARIANT]
     log = os.path.join(LOGS, f'{prefix}{scenario.name}.log')
     # Of two values for one parameter the kernel takes the last: the variant's first.
     cmdline = f'pks.mode={mode(scenario)} {variant.cmdline} {scenario.cmdline}'
     wrong = boot.boot(log, scenario.cpu, scenario.smp, ' '.join(cmdline.split()),
-                      timeout=timeout * variant.slower)
+                      timeout=timeout * variant.slower, folder=folder)
     result = judge(scenario, log)
     if wrong:
         result.problems.insert(0, wrong)
