@@ -945,18 +945,29 @@ static void pks_test_nested(struct kunit *test)
  * its frame what the idle thread has.
  */
 static struct idle {
-	bool	opened;
-	int	nmis;
-	int	seen;
-	u32	pkrs;
+	struct pks_page	*page;
+	bool		opened;
+	int		nmis;
+	int		seen;
+	u32		pkrs;
 } idle;
 
-/* The idle thread itself may run this, and would keep what it opens. */
-static void idle_open(void *page)
+static void idle_open(struct irq_work *work)
 {
-	idle.opened = in_hardirq();
-	if (idle.opened)
-		pks_mk_readwrite(((struct pks_page *)page)->pkey);
+	pks_mk_readwrite(idle.page->pkey);
+	/* Pairs with the acquire in pks_test_idle(). */
+	smp_store_release(&idle.opened, true);
+}
+
+static struct irq_work idle_work = IRQ_WORK_INIT_HARD(idle_open);
+
+/*
+ * An idle thread that polls, or waits with MWAIT, is not sent an interrupt for
+ * this, but runs it itself; so it asks for one.
+ */
+static void idle_interrupt(void *unused)
+{
+	irq_work_queue(&idle_work);
 }
 
 static int idle_nmi(unsigned int type, struct pt_regs *regs)
@@ -967,7 +978,7 @@ static int idle_nmi(unsigned int type, struct pt_regs *regs)
 	if (is_idle_task(current) && !in_serving_softirq() &&
 	    regs->flags & X86_EFLAGS_IF) {
 		idle.pkrs = pks_regs_pkrs(regs);
-		idle.seen += idle.opened;
+		idle.seen++;
 	}
 	/* Pairs with the acquire in pks_test_idle(). */
 	smp_store_release(&idle.nmis, idle.nmis + 1);
@@ -992,12 +1003,15 @@ static void pks_test_idle(struct kunit *test)
 	for_each_online_cpu(cpu) {
 		here = other_cpu(test, cpu);
 		pin(test, here);
-		memset(&idle, 0, sizeof(idle));
+		idle = (struct idle) { .page = p };
 		/* Other threads may have the CPU for a time. */
 		end = jiffies + 30 * HZ;
-		for (i = 0; idle.seen < 10 && time_before(jiffies, end); i++) {
+		for (i = 0; idle.seen < 10 && i < 10000 && time_before(jiffies, end); i++) {
 			idle.pkrs = PKRS_INIT_VALUE;
-			smp_call_function_single(cpu, idle_open, p, 1);
+			idle.opened = false;
+			smp_call_function_single(cpu, idle_interrupt, NULL, 1);
+			while (!smp_load_acquire(&idle.opened) && time_before(jiffies, end))
+				cpu_relax();
 			/* How long the interrupt's tail is depends on the configuration. */
 			for (pause = 1 << i % 16; pause; pause--)
 				cpu_relax();
