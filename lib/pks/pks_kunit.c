@@ -1010,6 +1010,7 @@ static void pks_test_idle(struct kunit *test)
 			idle.pkrs = PKRS_INIT_VALUE;
 			idle.opened = false;
 			smp_call_function_single(cpu, idle_interrupt, NULL, 1);
+			/* Pairs with the release in idle_open(). */
 			while (!smp_load_acquire(&idle.opened) && time_before(jiffies, end))
 				cpu_relax();
 			/* How long the interrupt's tail is depends on the configuration. */
