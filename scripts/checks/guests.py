@@ -6,8 +6,9 @@ import series
 from checks.common import BUILD, Failed, note, output, progress
 
 
-def boots(variant, *what):
-    """Build the kernel of configs/VARIANT.config and run the tests on it."""
+def boots(variant, *what, program='test'):
+    """Build the kernel of configs/VARIANT.config and run the tests, or what else PROGRAM
+    does, on it."""
     env = dict(os.environ, VARIANT=variant)
     progress(f'{variant}: building (5 minutes if it is new)')
     # objtool looks at the whole kernel when it is linked.
@@ -17,7 +18,7 @@ def boots(variant, *what):
             os.unlink(path)
     output(os.path.join(series.ROOT, 'scripts', 'build'), env=env)
     progress(f'{variant}: testing')
-    said = output(os.path.join(series.ROOT, 'scripts', 'test'), env=env, status=(0, 1))
+    said = output(os.path.join(series.ROOT, 'scripts', program), env=env, status=(0, 1))
     lines = said.splitlines()
     if not lines[-1].endswith('skipped') or ', 0 failed, ' not in lines[-1]:
         raise Failed([lines[-1]] + [line.strip() for line in lines
@@ -49,3 +50,7 @@ def kcsan():
 
 def module():
     return boots('module')
+
+
+def inject():
+    return boots('inject', program='inject')
