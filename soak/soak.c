@@ -4,6 +4,7 @@
  * and has children that do the same, again and again.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -27,6 +28,15 @@ static void faults(int fd, char *page, int times)
 	}
 }
 
+/* The module can go when all that have its device open are gone, children as well. */
+static volatile sig_atomic_t stop;
+
+static void on_term(int signal)
+{
+	(void)signal;
+	stop = 1;
+}
+
 int main(void)
 {
 	int fd = open("/dev/pks_soak", O_RDWR);
@@ -34,7 +44,8 @@ int main(void)
 
 	if (fd < 0 || page == MAP_FAILED)
 		fatal("soak: /dev/pks_soak");
-	for (;;) {
+	signal(SIGTERM, on_term);
+	while (!stop) {
 		pid_t pid = fork();
 
 		if (!pid) {
@@ -45,4 +56,5 @@ int main(void)
 		if (pid < 0 || waitpid(pid, NULL, 0) != pid)
 			fatal("soak: fork");
 	}
+	return 0;
 }
