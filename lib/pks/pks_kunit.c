@@ -947,6 +947,7 @@ static void pks_test_nested(struct kunit *test)
 static struct idle {
 	struct pks_page	*page;
 	bool		opened;
+	bool		was_idle;
 	int		nmis;
 	int		seen;
 	u32		pkrs;
@@ -955,6 +956,7 @@ static struct idle {
 static void idle_open(struct irq_work *work)
 {
 	pks_mk_readwrite(idle.page->pkey);
+	idle.was_idle = is_idle_task(current);
 	/* Pairs with the acquire in pks_test_idle(). */
 	smp_store_release(&idle.opened, true);
 }
@@ -962,8 +964,8 @@ static void idle_open(struct irq_work *work)
 static struct irq_work idle_work = IRQ_WORK_INIT_HARD(idle_open);
 
 /*
- * An idle thread that polls, or waits with MWAIT, is not sent an interrupt for
- * this, but runs it itself; so it asks for one.
+ * A CPU whose idle thread polls, or waits with MWAIT, is not sent an interrupt to
+ * call this: that thread does, so the function raises one.
  */
 static void idle_interrupt(void *unused)
 {
@@ -978,7 +980,7 @@ static int idle_nmi(unsigned int type, struct pt_regs *regs)
 	if (is_idle_task(current) && !in_serving_softirq() &&
 	    regs->flags & X86_EFLAGS_IF) {
 		idle.pkrs = pks_regs_pkrs(regs);
-		idle.seen++;
+		idle.seen += idle.was_idle;
 	}
 	/* Pairs with the acquire in pks_test_idle(). */
 	smp_store_release(&idle.nmis, idle.nmis + 1);
@@ -988,6 +990,8 @@ static int idle_nmi(unsigned int type, struct pt_regs *regs)
 
 static void idle_nmi_end(void *unused)
 {
+	/* It may be late, and the page goes next. */
+	irq_work_sync(&idle_work);
 	unregister_nmi_handler(NMI_LOCAL, "pks_idle");
 }
 
@@ -1003,6 +1007,7 @@ static void pks_test_idle(struct kunit *test)
 	for_each_online_cpu(cpu) {
 		here = other_cpu(test, cpu);
 		pin(test, here);
+		irq_work_sync(&idle_work);
 		idle = (struct idle) { .page = p };
 		/* Other threads may have the CPU for a time. */
 		end = jiffies + 30 * HZ;
