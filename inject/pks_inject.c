@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * /dev/pks_inject: each write does what it names, most of it in an open window that is
- * not closed again. Reading waits until a thread sleeps in one.
+ * not closed again. Reading waits until a thread is about to sleep
+ * in one.
  *
- * Without PKS the windows are none, and the rest is the same.
+ * Without PKS no window is opened, and the rest is the same.
  */
 #define pr_fmt(fmt) "inject: " fmt
 
@@ -94,7 +95,7 @@ static int do_bug(void)
 static DECLARE_COMPLETION(asleep);
 static DECLARE_WAIT_QUEUE_HEAD(never);
 
-/* Until SIGKILL comes. */
+/* Until SIGKILL comes, if it has not yet. */
 static int do_sleep(void)
 {
 	open_window();
@@ -112,7 +113,7 @@ static struct hang {
 	int	cpu;
 	int	nmis;
 	bool	timed_out, closed, nmi_closed;
-} hang;
+} hang = { .cpu = -1 };
 
 static int on_nmi(unsigned int type, struct pt_regs *regs)
 {
@@ -159,6 +160,7 @@ static int do_hang(void)
 static int do_crash(void)
 {
 	open_window();
+	pr_info("a crash in %s window\n", have_pks && is_open() ? "an open" : "no");
 	handle_sysrq('c');
 
 	return -EIO;
