@@ -97,8 +97,13 @@ static void mix(uint64_t lanes[4], const void *data, size_t size)
 {
 	const uint64_t *word = data;
 
+	const char *rest = (const char *)data + size / sizeof(*word) * sizeof(*word);
+	uint64_t last = 0;
+
 	for (size_t i = 0; i < size / sizeof(*word); i++)
 		lanes[i & 3] = mix_word(lanes[i & 3], word[i]);
+	memcpy(&last, rest, size % sizeof(*word));
+	lanes[3] = mix_word(lanes[3], last);
 }
 
 /* What is free of a stack differs and means nothing. */
