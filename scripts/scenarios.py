@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The boots of "make test": what each is for and what counts as a pass."""
 import collections
+import dataclasses
 import os
 import sys
 
@@ -99,3 +100,38 @@ def run(scenario, prefix='', timeout=120, folder=None):
     if wrong:
         result.problems.insert(0, wrong)
     return result, log
+
+
+@dataclasses.dataclass
+class Counts:
+    """Results of tests."""
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other):
+        return Counts(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+
+    def __str__(self):
+        return f'{self.passed} passed, {self.failed} failed, {self.skipped} skipped'
+
+
+def show_one(number, name, bad, seconds):
+    """Print the result NUMBER, as KTAP."""
+    print(f'{"not " if bad else ""}ok {number} {name} # {seconds:.0f} s', flush=True)
+
+
+def show(number, scenario, result, log, seconds):
+    """Print what a boot gave, and count it."""
+    print(f'    KTAP version 1\n    # Subtest: {scenario.name}\n    1..{len(scenario.suites) + 1}')
+    for line in result.ktap:
+        print('    ' + line)
+    for problem in result.problems:
+        print(f'    # {problem}')
+    print(f'    {"not " if result.problems else ""}ok {len(scenario.suites) + 1} '
+          'boot, as expected and to the end')
+    bad = result.failed or result.problems
+    if bad:
+        print(f'# the log is {os.path.relpath(log)}')
+    show_one(number, scenario.name, bad, seconds)
+    return Counts(result.passed + int(not result.problems), result.failed + len(result.problems), result.skipped)
