@@ -402,6 +402,17 @@ static void dies(const char *action)
 	ksft_test_result(WIFSIGNALED(status) && all_well(), "%s in a window\n", action);
 }
 
+/* As /proc shows it, R, S, D or another. */
+static char state_of(pid_t pid)
+{
+	char path[40], stat[512];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (read_file(path, stat, sizeof(stat)) || !strrchr(stat, ')'))
+		ksft_exit_fail_msg("%s: not what it should be\n", path);
+	return strrchr(stat, ')')[2];
+}
+
 static void killed(void)
 {
 	int status, fd = open(DEVICE, O_RDWR);
@@ -410,12 +421,15 @@ static void killed(void)
 	if (!pid)
 		_exit(device("sleep") ? 1 : 0);
 	/* Returns when it is in its window. */
-	if (fd < 0 || pid < 0 || read(fd, &status, 1) || kill(pid, SIGKILL) ||
-	    waitpid(pid, &status, 0) != pid)
+	if (fd < 0 || pid < 0 || read(fd, &status, 1))
+		ksft_exit_fail_msg("sleep: %s\n", strerror(errno));
+	while (state_of(pid) != 'D')
+		sched_yield();
+	if (kill(pid, SIGKILL) || waitpid(pid, &status, 0) != pid)
 		ksft_exit_fail_msg("kill: %s\n", strerror(errno));
 	close(fd);
-	ksft_test_result(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && all_well(),
-			 "kill -9 in a window\n");
+	ksft_test_result(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !device("was-open") &&
+			 all_well(), "kill -9 in a window\n");
 }
 
 static void deaths(void)

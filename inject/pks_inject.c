@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * /dev/pks_inject: each write does what it names, most of it in an open window that is
- * not closed again. Reading waits until a thread is about to sleep
- * in one.
+ * not closed again. Reading waits until a thread is about to sleep in one.
  *
  * Without PKS no window is opened, and the rest is the same.
  */
@@ -94,15 +93,22 @@ static int do_bug(void)
 
 static DECLARE_COMPLETION(asleep);
 static DECLARE_WAIT_QUEUE_HEAD(never);
+static bool was_open;
 
-/* Until SIGKILL comes, if it has not yet. */
+/* Until SIGKILL comes, if it has not yet. The thread can't tell what it found. */
 static int do_sleep(void)
 {
 	open_window();
 	complete(&asleep);
 	wait_event_killable(never, false);
+	was_open = is_open();
 
-	return is_open() ? -EINTR : -EIO;
+	return -EINTR;
+}
+
+static int do_was_open(void)
+{
+	return was_open ? 0 : -EIO;
 }
 
 /*
@@ -176,6 +182,7 @@ static const struct {
 	{ "oops", do_oops },
 	{ "bug", do_bug },
 	{ "sleep", do_sleep },
+	{ "was-open", do_was_open },
 	{ "hang", do_hang },
 	{ "crash", do_crash },
 };
