@@ -96,7 +96,6 @@ static uint64_t mix_word(uint64_t hash, uint64_t word)
 static void mix(uint64_t lanes[4], const void *data, size_t size)
 {
 	const uint64_t *word = data;
-
 	const char *rest = (const char *)data + size / sizeof(*word) * sizeof(*word);
 	uint64_t last = 0;
 
@@ -222,7 +221,6 @@ static void fail(const char *why)
 	unsigned int old[5] = { 0 };
 
 	printf("VIOLATED: %s: %s\n", name, why);
-	path = realloc(path, (path_length + 1) * sizeof(*path));
 	for (size_t i = 0; i < path_length; i++) {
 		restore(&path[i]);
 
@@ -409,8 +407,8 @@ void on_point(void)
 	}
 	/*
 	 * What one CPU does between two accesses to what both share makes no difference
-	 * to the other, so there is no need to try it in each order. What the IPI has
-	 * been waited for changes what is checked.
+	 * to the other, so there is no need to try it in each order. A CPU that waits for
+	 * this one to take its IPI is different: once it goes on, more is checked here.
 	 */
 	if ((at_shared || cpus[!this_cpu].halted == WAITS) && can_run(!this_cpu))
 		moves[nr++] = OTHER_CPU;
