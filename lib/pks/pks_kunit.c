@@ -1009,9 +1009,9 @@ static void pks_test_idle(struct kunit *test)
 		pin(test, here);
 		irq_work_sync(&idle_work);
 		idle = (struct idle) { .page = p };
-		/* Other threads may have the CPU for a time. */
-		end = jiffies + 30 * HZ;
-		for (i = 0; idle.seen < 10 && i < 10000 && time_before(jiffies, end); i++) {
+		/* Others may have the CPU for a time. Longer is a soft lockup here. */
+		end = jiffies + 10 * HZ;
+		for (i = 0; idle.seen < 10 && time_before(jiffies, end); i++) {
 			idle.pkrs = PKRS_INIT_VALUE;
 			idle.opened = false;
 			smp_call_function_single(cpu, idle_interrupt, NULL, 1);
