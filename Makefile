@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 .PHONY: help run test shell image negative-control check-series series check check-full
 .PHONY: bench bench-native verify soak inject clean distclean
 
-export KERNEL VARIANT
+export KERNEL VARIANT FRED
 export PYTHONDONTWRITEBYTECODE := 1
 
 help:
@@ -34,11 +34,12 @@ help:
 	@echo
 	@echo 'Missing Debian packages are installed. KERNEL=/path/to/linux-6.12.y builds from'
 	@echo 'a tree of your own, which is only read. VARIANT=debug, kcsan or module adds'
-	@echo 'configs/VARIANT.config to the kernel of run, test, shell and soak. All that is made'
-	@echo 'goes to build/.'
+	@echo 'configs/VARIANT.config to the kernel of run, test, shell and soak. FRED=on runs what'
+	@echo 'they and inject boot on a CPU with FRED. All that is made goes to build/.'
 
 image:
 	@scripts/setup
+	@$(if $(FRED),scripts/qemu-fred)
 	@scripts/build
 
 run: image
@@ -59,6 +60,7 @@ series: image
 
 # VARIANT is of the checks themselves here.
 bench check check-full inject negative-control series verify: override VARIANT :=
+bench check check-full series verify: override FRED :=
 check check-full: series
 	@scripts/setup check
 	@scripts/check $(or $(CHECKS),$(filter full,$(subst check-,,$@)))
@@ -84,7 +86,7 @@ check-series:
 	@scripts/check-series
 
 clean:
-	@rm -rf build/obj build/image build/log build/variants build/linux build/linux.* build/negative build/htmldocs build/check build/bench build/verify build/soak build/inject
+	@rm -rf build/obj build/image build/log build/variants build/linux build/linux.* build/negative build/htmldocs build/check build/bench build/verify build/soak build/inject build/qemu
 
 distclean:
 	@rm -rf build

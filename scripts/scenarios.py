@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(ROOT, 'vm'))
 import boot     # noqa: E402
 import verdict  # noqa: E402
 
-LOGS = os.path.join(boot.OUT, 'log')
+LOGS = os.path.join(boot.OUT, 'log', f'fred-{boot.FRED}' if boot.FRED else '')
 
 Scenario = collections.namedtuple(
     'Scenario', 'name mode cpu smp cmdline suites skips expect dues', defaults=(
@@ -39,6 +39,11 @@ SCENARIOS = (
     Scenario('cpu-without-pks', 'absent', cpu='max,-pks', skips=r'pks/',
              expect=r'x86/pks: off: the CPU does not have it'),
 )
+
+# With this the kernel turns FRED off when its first CPU has it already, and does not come
+# up: one without the series does the same.
+if boot.FRED == 'on':
+    SCENARIOS = tuple(s for s in SCENARIOS if s.name != 'pti')
 
 # What the kernels of configs/ change in all boots: tests that may skip as well,
 # more on the command line, reports that may show, how much longer it takes, and

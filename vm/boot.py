@@ -16,7 +16,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VARIANT = os.environ.get('VARIANT', '')
 OUT = os.path.join(ROOT, 'build', *(['variants', VARIANT] if VARIANT else []))
 IMAGE = os.path.join(OUT, 'image')
-QEMU = 'qemu-system-x86_64'
+# On or off: the CPU has FRED, and the kernel uses it or not.
+FRED = os.environ.get('FRED', '')
+# Of scripts/qemu-fred: Debian's does not have it.
+QEMU = os.path.join(ROOT, 'build', 'qemu', 'qemu-system-x86_64') if FRED else 'qemu-system-x86_64'
 # All CPUs in one thread. With a thread for each, QEMU before 8.1 can translate code
 # while another CPU changes it and keep what is no longer there: a jump label that is
 # patched becomes an int3 that nobody expects, in a kernel without the series, too.
@@ -29,12 +32,15 @@ def command(cpu, smp, cmdline, folder=None):
     """The QEMU command line."""
     folder = folder or IMAGE
     if not shutil.which(QEMU):
-        sys.exit(f'boot: {QEMU} is not installed; install the package qemu-system-x86')
+        sys.exit(f'boot: {QEMU} is not there; ' +
+                 ('run scripts/qemu-fred' if FRED else 'install the package qemu-system-x86'))
+    if FRED not in ('', 'on', 'off'):
+        sys.exit(f'boot: FRED={FRED} is neither on nor off')
     if not os.path.exists(os.path.join(folder, 'cmdline')):
         sys.exit(f'boot: there is no image in {folder}; run "make image"'
                  + (f' with VARIANT={VARIANT}' if VARIANT else ''))
     with open(os.path.join(folder, 'cmdline'), encoding='utf-8') as f:
-        default = f.read().strip()
+        default = f.read().strip() + (f' fred={FRED}' if FRED else '')
     # Of two values for one parameter the kernel and the guest's init take the last.
     return [QEMU, '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
             '-machine', 'pc', '-accel', ACCEL, '-cpu', cpu, '-smp', str(smp),
@@ -85,6 +91,7 @@ def boot(log, cpu='max', smp=2, cmdline='', timeout=300, show=None, folder=None,
                             stderr=subprocess.STDOUT)
     end = time.monotonic() + timeout
     pending = b''
+    fred = False
     with open(log, 'wb') as f, selectors.DefaultSelector() as sel:
         sel.register(qemu.stdout, selectors.EVENT_READ)
         try:
@@ -98,6 +105,7 @@ def boot(log, cpu='max', smp=2, cmdline='', timeout=300, show=None, folder=None,
                 f.flush()
                 *lines, pending = (pending + data).split(b'\n')
                 for line in lines:
+                    fred |= b'Initialize FRED on CPU0' in line
                     if show:
                         show(line.decode(errors='replace').rstrip('\r'))
         finally:
@@ -106,6 +114,8 @@ def boot(log, cpu='max', smp=2, cmdline='', timeout=300, show=None, folder=None,
             qemu.wait()
     if qemu.returncode:
         return f'{QEMU} ended with status {qemu.returncode}'
+    if fred != (FRED == 'on'):
+        return f'the kernel {"uses" if fred else "does not use"} FRED'
     return None
 
 

@@ -65,6 +65,23 @@ def make(tree, obj, *args):
     return output('make', '-C', tree, f'O={obj}', f'-j{os.cpu_count()}', *args, env=env)
 
 
+def apt_source(apt):
+    """For apt-get, so that it finds source packages: where the machine has its
+    packages from, in lists of our own in the folder APT."""
+    said = output('apt-get', 'indextargets', '--format',
+                  '$(CREATED_BY) $(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)')
+    sites = sorted({' '.join(line.split()[2:]) for line in said.splitlines()
+                    if line.startswith('Packages Debian ')})
+    if not sites:
+        raise Failed(['apt-get knows no Debian packages; run "apt-get update"'])
+    os.makedirs(os.path.join(apt, 'lists', 'partial'), exist_ok=True)
+    with open(os.path.join(apt, 'sources.list'), 'w', encoding='utf-8') as f:
+        f.writelines(f'deb-src {site}\n' for site in sites)
+    return [f'-oDir::Etc::sourcelist={apt}/sources.list', '-oDir::Etc::sourceparts=/dev/null',
+            f'-oDir::State::lists={apt}/lists', f'-oDir::Cache={apt}/cache',
+            '-oAPT::Sandbox::User=root']
+
+
 def mails():
     """The patches, without the cover letter."""
     return sorted(os.path.join(MAILS, name) for name in os.listdir(MAILS) if name[:4] != '0000')

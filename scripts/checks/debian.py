@@ -7,30 +7,12 @@ import re
 import shutil
 
 import series
-from checks.common import BUILD, CHECK, Failed, output, progress
+from checks.common import BUILD, CHECK, Failed, apt_source, output, progress
 from checks import mail
 
 SOURCE = os.path.join(CHECK, 'debian')
 VANILLA = os.path.join(CHECK, 'vanilla')
 PACKAGE = 'linux-source-6.12'
-
-
-def apt_options():
-    """For apt-get, so that it finds source packages: where the machine has its
-    packages from, in lists of our own."""
-    said = output('apt-get', 'indextargets', '--format',
-                  '$(CREATED_BY) $(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)')
-    sites = sorted({' '.join(line.split()[2:]) for line in said.splitlines()
-                    if line.startswith('Packages Debian ')})
-    if not sites:
-        raise Failed(['apt-get knows no Debian packages; run "apt-get update"'])
-    apt = os.path.join(SOURCE, 'apt')
-    os.makedirs(os.path.join(apt, 'lists', 'partial'), exist_ok=True)
-    with open(os.path.join(apt, 'sources.list'), 'w', encoding='utf-8') as f:
-        f.writelines(f'deb-src {site}\n' for site in sites)
-    return [f'-oDir::Etc::sourcelist={apt}/sources.list', '-oDir::Etc::sourceparts=/dev/null',
-            f'-oDir::State::lists={apt}/lists', f'-oDir::Cache={apt}/cache',
-            '-oAPT::Sandbox::User=root']
 
 
 def fetch():
@@ -39,7 +21,7 @@ def fetch():
     if found:
         return found[0]
     progress('downloading the source package (150 MB)')
-    options = apt_options()
+    options = apt_source(os.path.join(SOURCE, 'apt'))
     output('apt-get', *options, 'update')
     said = output('apt-cache', *options, 'showsrc', PACKAGE)
     versions = re.findall(r'^Package: (\S+)$.*?^Version: (6\.12\.\S+)$', said, re.M | re.S)

@@ -1,9 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
-"""All boots of "make test", on kernels that watch themselves."""
+"""All boots of "make test", on kernels that watch themselves and on other CPUs."""
 import os
 
 import series
 from checks.common import BUILD, Failed, note, output, progress
+
+
+def results(env, program='test'):
+    """Run the tests, or what else PROGRAM does, in the environment ENV: what they sum up."""
+    said = output(os.path.join(series.ROOT, 'scripts', program), env=env, status=(0, 1))
+    lines = said.splitlines()
+    if not lines[-1].endswith('skipped') or ', 0 failed, ' not in lines[-1]:
+        raise Failed([lines[-1]] + [line.strip() for line in lines
+                                    if line.lstrip().startswith(('not ok', '# '))][:20])
+    return lines[-1]
 
 
 def boots(variant, *what, program='test'):
@@ -18,12 +28,7 @@ def boots(variant, *what, program='test'):
             os.unlink(path)
     output(os.path.join(series.ROOT, 'scripts', 'build'), env=env)
     progress(f'{variant}: testing')
-    said = output(os.path.join(series.ROOT, 'scripts', program), env=env, status=(0, 1))
-    lines = said.splitlines()
-    if not lines[-1].endswith('skipped') or ', 0 failed, ' not in lines[-1]:
-        raise Failed([lines[-1]] + [line.strip() for line in lines
-                                    if line.lstrip().startswith(('not ok', '# '))][:20])
-    return f'{lines[-1]}{"; " if what else ""}{", ".join(what)}'
+    return '; '.join([results(env, program)] + ([', '.join(what)] if what else []))
 
 
 def debug():
@@ -54,3 +59,11 @@ def module():
 
 def inject():
     return boots('inject', program='inject')
+
+
+def fred():
+    """Where exceptions and interrupts come as FRED events, on the kernel of make run."""
+    progress('fred: an emulator (6 minutes if it is new)')
+    output(os.path.join(series.ROOT, 'scripts', 'qemu-fred'))
+    progress('fred: testing')
+    return results(dict(os.environ, FRED='on'))
