@@ -30,7 +30,7 @@ help:
 	@echo '  make check-series      check that patches/ is consistent'
 	@echo '  make negative-control  leave out each hook of the series in turn: tests must fail'
 	@echo '  make clean             remove what was built'
-	@echo '  make distclean         remove all of build/, the unpacked sources too'
+	@echo '  make distclean         remove all of build/, unpacked sources and QEMU too'
 	@echo
 	@echo 'Missing Debian packages are installed. KERNEL=/path/to/linux-6.12.y builds from'
 	@echo 'a tree of your own, which is only read. VARIANT=debug, kcsan or module adds'
@@ -86,7 +86,7 @@ check-series:
 	@scripts/check-series
 
 clean:
-	@rm -rf build/obj build/image build/log build/variants build/linux build/linux.* build/negative build/htmldocs build/check build/bench build/verify build/soak build/inject build/qemu
+	@rm -rf build/obj build/image build/log build/variants build/linux build/linux.* build/negative build/htmldocs build/check build/bench build/verify build/soak build/inject
 
 distclean:
 	@rm -rf build
