@@ -6,6 +6,10 @@ MAKEFLAGS += --no-print-directory
 .PHONY: help run test shell image negative-control check-series series check check-full
 .PHONY: bench bench-native verify soak inject clean distclean
 
+ifneq ($(filter-out on off,$(FRED)),)
+$(error FRED=$(FRED) is neither on nor off)
+endif
+
 export KERNEL VARIANT FRED
 export PYTHONDONTWRITEBYTECODE := 1
 

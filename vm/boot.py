@@ -31,11 +31,11 @@ ACCEL = 'tcg,thread=multi' if VARIANT == 'kcsan' else ONE_THREAD
 def command(cpu, smp, cmdline, folder=None):
     """The QEMU command line."""
     folder = folder or IMAGE
+    if FRED not in ('', 'on', 'off'):
+        sys.exit(f'boot: FRED={FRED} is neither on nor off')
     if not shutil.which(QEMU):
         sys.exit(f'boot: {QEMU} is not there; ' +
                  ('run scripts/qemu-fred' if FRED else 'install the package qemu-system-x86'))
-    if FRED not in ('', 'on', 'off'):
-        sys.exit(f'boot: FRED={FRED} is neither on nor off')
     if not os.path.exists(os.path.join(folder, 'cmdline')):
         sys.exit(f'boot: there is no image in {folder}; run "make image"'
                  + (f' with VARIANT={VARIANT}' if VARIANT else ''))
