@@ -11,8 +11,10 @@ def results(env, program='test'):
     said = output(os.path.join(series.ROOT, 'scripts', program), env=env, status=(0, 1))
     lines = said.splitlines()
     if not lines[-1].endswith('skipped') or ', 0 failed, ' not in lines[-1]:
-        raise Failed([lines[-1]] + [line.strip() for line in lines
-                                    if line.lstrip().startswith(('not ok', '# '))][:20])
+        # Each test that failed, and what is said of it.
+        bad = [f'{after}: {line}' for line, after in zip([''] + lines, lines)
+               if after.lstrip().startswith('not ok')]
+        raise Failed([lines[-1]] + [' '.join(line.split()) for line in bad][:20])
     return lines[-1]
 
 
