@@ -42,8 +42,8 @@ int pks_key_alloc(const char *name);
  * window open to it finds it closed. Nobody may open it from this call on:
  * that would be open to the next owner's pages.
  *
- * After 65535 calls, keys are retired for good; a message says so, and the
- * keys run out.
+ * After 65535 calls, keys are retired for good: rights to them stay, but nobody
+ * gets them any more. A message says so, and the keys run out.
  *
  * A key that is not allocated triggers a WARN_ONCE() and changes nothing.
  *

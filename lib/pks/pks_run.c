@@ -11,6 +11,7 @@
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/string.h>
@@ -328,6 +329,7 @@ static int run_epochs(struct run_file *f)
 			return -EIO;
 		last = pkey;
 		pks_key_free(pkey);
+		cond_resched();
 	}
 
 	return pkey == -ENOSPC && i >= PKR_NR_PKEYS - 1 ? 0 : -EIO;

@@ -5,7 +5,7 @@
  * lib/pks/pks_run.c (CONFIG_PKS_TEST), the other tests are KUnit's "pks" suite.
  *
  * Without options it changes nothing but the state of a CPU that can be taken
- * offline, and puts that back. With -s it suspends the machine to RAM for two
+ * offline, and puts that back. With -s it suspends the machine to RAM for so many
  * seconds; with -d it runs the tests that oops, warn and use up keys for good.
  */
 #define _GNU_SOURCE
@@ -289,8 +289,8 @@ static void test_hotplug(void)
 	bool ok;
 	int fd;
 
-	if (access(CPU1_ONLINE, W_OK)) {
-		skip("CPU offline and online", "CPU 1 cannot be taken offline");
+	if (access(CPU1_ONLINE, W_OK) || !file_has(CPU1_ONLINE, "1")) {
+		skip("CPU offline and online", "CPU 1 is offline, or cannot be taken there");
 		return;
 	}
 	fd = open_page();
@@ -301,10 +301,11 @@ static void test_hotplug(void)
 	close(fd);
 }
 
-static void test_suspend(void)
+static void test_suspend(long seconds)
 {
 	struct timespec real0, mono0, real1, mono1;
 	int fd = open_page();
+	char alarm[24];
 	double slept;
 	bool ok;
 
@@ -314,9 +315,10 @@ static void test_suspend(void)
 		close(fd);
 		return;
 	}
+	snprintf(alarm, sizeof(alarm), "+%ld", seconds);
 	clock_gettime(CLOCK_BOOTTIME, &real0);
 	clock_gettime(CLOCK_MONOTONIC, &mono0);
-	ok = write_file(WAKEALARM, "0") && write_file(WAKEALARM, "+2") &&
+	ok = write_file(WAKEALARM, "0") && write_file(WAKEALARM, alarm) &&
 	     write_file("/sys/power/state", "mem");
 	clock_gettime(CLOCK_BOOTTIME, &real1);
 	clock_gettime(CLOCK_MONOTONIC, &mono1);
@@ -456,22 +458,29 @@ static void test_epochs(void)
 
 int main(int argc, char **argv)
 {
-	bool suspend = false, destroy = false;
+	bool destroy = false, usage = false;
+	long suspend = 0;
 	int opt, fd;
+	char *end;
 
 	if (argc == 2 && !strcmp(argv[1], "--nothing"))
 		return KSFT_PASS;
 
-	while ((opt = getopt(argc, argv, "sd")) != -1) {
-		if (opt == '?') {
-			fprintf(stderr, "usage: %s [-s] [-d]\n"
-				"  -s  suspend this machine to RAM for 2 seconds, too\n"
-				"  -d  oops and warn on purpose, and use up keys until reboot\n",
-				argv[0]);
-			return KSFT_FAIL;
+	while ((opt = getopt(argc, argv, "s:d")) != -1) {
+		if (opt == 's') {
+			suspend = strtol(optarg, &end, 10);
+			usage |= *end || suspend < 2 || suspend > 3600;
 		}
-		suspend |= opt == 's';
 		destroy |= opt == 'd';
+		usage |= opt == '?';
+	}
+	if (usage || optind < argc) {
+		fprintf(stderr, "usage: %s [-s SECONDS] [-d]\n"
+			"  -s  suspend this machine to RAM, too: 2 to 3600 seconds, more than it\n"
+			"      takes to get there, or the alarm that ends it comes too early\n"
+			"  -d  oops and warn on purpose, and use up keys until reboot\n",
+			argv[0]);
+		return KSFT_FAIL;
 	}
 
 	ksft_print_header();
@@ -485,7 +494,7 @@ int main(int argc, char **argv)
 			       RUN_PKS, strerror(errno));
 	close(fd);
 
-	ksft_set_plan(8 + suspend + 7 * destroy);
+	ksft_set_plan(8 + !!suspend + 7 * destroy);
 	test_on();
 	test_malformed();
 	test_write();
@@ -495,7 +504,7 @@ int main(int argc, char **argv)
 	test_user_irq();
 	test_hotplug();
 	if (suspend)
-		test_suspend();
+		test_suspend(suspend);
 	if (destroy) {
 		test_stray("stray-write", "write access in kernel mode", "closed");
 		test_stray("stray-read", "read access in kernel mode", "closed");
