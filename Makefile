@@ -39,7 +39,8 @@ help:
 	@echo 'Missing Debian packages are installed. KERNEL=/path/to/linux-6.12.y builds from'
 	@echo 'a tree of your own, which is only read. VARIANT=debug, kcsan or module adds'
 	@echo 'configs/VARIANT.config to the kernel of run, test, shell and soak. FRED=on runs what'
-	@echo 'they and inject boot on a CPU with FRED. All that is made goes to build/.'
+	@echo 'they and inject boot on a CPU with FRED. All that is made goes to build/; one make at'
+	@echo 'a time there, as most build or change the kernel in it.'
 
 image:
 	@scripts/setup

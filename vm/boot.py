@@ -121,6 +121,8 @@ def boot(log, cpu='max', smp=2, cmdline='', timeout=300, show=None, folder=None,
 
 def shell():
     """Boot with the terminal as the guest's console."""
+    if len(sys.argv) > 1:
+        sys.exit('boot: it takes no arguments; "make shell" starts it, Ctrl-A X ends it')
     args = command('max', 2, 'pks.mode=shell kunit.enable=0 loglevel=4 panic_on_warn=0')
     return subprocess.call(args + ['-serial', 'mon:stdio'])
 
