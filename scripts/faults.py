@@ -10,14 +10,17 @@ PKS_H = 'arch/x86/include/asm/pks.h'
 ENTRY = 'kernel/entry/common.c'
 TRAPS = 'arch/x86/kernel/traps.c'
 FAULT = 'arch/x86/mm/fault.c'
+DUMPSTACK = 'arch/x86/kernel/dumpstack.c'
 
-# Name, what is wrong, file, pattern, replacement. The pattern has to match once.
+# Name, what is wrong, file, pattern, replacement. The pattern has to match once. Those
+# called fred-... go wrong on a CPU with FRED only.
 FAULTS = (
     ('cr4', 'CR4.PKS is not set on the boot CPU', PKS_C,
      r'\tcr4_set_bits\(X86_CR4_PKS\);\n', ''),
     ('pinning', 'CR4.PKS is not pinned', COMMON, r'X86_CR4_PKS : 0\)', '0 : 0)'),
     ('cpu-up', 'no set-up of a CPU that comes up', COMMON, r'\tpks_init_cpu\(\);\n', ''),
-    ('resume', 'no hook in resume', 'arch/x86/power/cpu.c', r'\tpks_init_cpu\(\);\n', ''),
+    ('resume', 'no hooks in resume', 'arch/x86/power/cpu.c',
+     r'\tpks_reset_msr\(\);\n(.*?)\tpks_init_cpu\(\);\n', r'\1'),
     ('nopks', 'nopks is ignored', PKS_C, r'pks_disabled = true;', ''),
     ('flag', 'the flag stays though PKS is off', PKS_C,
      r'\tsetup_clear_cpu_cap\(X86_FEATURE_PKS\);\n', ''),
@@ -107,6 +110,14 @@ FAULTS = (
     ('fault-warn', 'a PKS fault warns', FAULT, r'\tif \(!pks_enforced\(\)\)\n', ''),
     ('fault-report', 'an oops does not name the key', FAULT,
      r'\t\tpks_show_fault\(regs, address\);\n', '\t\t;\n'),
-    ('fault-pkrs', 'an oops does not print PKRS', 'arch/x86/kernel/process_64.c',
-     r'\tpks_show_regs\(regs, log_lvl\);\n', ''),
+    ('fault-pkrs', 'an oops does not print PKRS', DUMPSTACK,
+     r'\tpks_show_regs\(regs, KERN_DEFAULT\);\n', ''),
+    ('zeropad', 'a fixup reads with all keys closed', 'arch/x86/mm/extable.c',
+     r'pks_read_as\(regs, \(unsigned long \*\)addr\)', '*(unsigned long *)addr'),
+    ('fred-twice', 'with FRED: a vector without a handler enters twice', 'arch/x86/entry/entry_fred.c',
+     r'(\t\t\t)(spurious_interrupt\(regs, vector\);\n)',
+     r'\1state = irqentry_enter(regs);\n\1\2\1irqentry_exit(regs, state);\n'),
+    ('fred-summary', 'with FRED: PKRS printed from a copy of the registers', DUMPSTACK,
+     r'(\t__show_regs\(&exec_summary_regs, SHOW_REGS_ALL, KERN_DEFAULT\);\n)',
+     r'\1\tpks_show_regs(&exec_summary_regs, KERN_DEFAULT);\n'),
 )

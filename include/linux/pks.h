@@ -86,7 +86,8 @@ static __always_inline void pks_mk_readonly(int pkey)
  * pks_mk_readwrite() - Let this thread read and write the pages of a key
  * @pkey: a key from pks_key_alloc()
  *
- * Keep the window short, and close it before returning to user mode.
+ * Keep the window short, and close it before returning to user mode. Windows do not
+ * nest: the first pks_mk_noaccess() closes the key, whoever opened it.
  *
  * See pks_mk_noaccess() for whose rights change, contexts, cost and errors.
  */

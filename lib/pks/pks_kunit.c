@@ -29,8 +29,11 @@
 
 #include <asm/apic.h>
 #include <asm/debugreg.h>
+#include <asm/hardirq.h>
+#include <asm/irq_vectors.h>
 #include <asm/tlbflush.h>
 #include <asm/trapnr.h>
+#include <asm/word-at-a-time.h>
 
 #include "pks_test.h"
 
@@ -405,6 +408,26 @@ static void pks_test_efault(struct kunit *test)
 	pks_mk_readwrite(p->pkey);
 	KUNIT_EXPECT_EQ(test, copy_from_user(p->addr, uptr, 64), 0);
 	pks_mk_noaccess(p->pkey);
+}
+
+/*
+ * The load crosses from the page into the guard page behind it, and faults there.
+ * Its fixup reads the page again, which is open to the thread and not to the handler.
+ */
+static void pks_test_zeropad(struct kunit *test)
+{
+	struct pks_page *p = test_page(test, "zeropad");
+	unsigned long word;
+
+	pks_mk_readwrite(p->pkey);
+	strscpy((char *)p->addr + PAGE_SIZE - 3, "ab", 3);
+	pks_mk_readonly(p->pkey);
+	word = load_unaligned_zeropad((char *)p->addr + PAGE_SIZE - 3);
+	KUNIT_EXPECT_EQ(test, pks_rdmsr(), pks_value(p->pkey, READONLY));
+	pks_mk_noaccess(p->pkey);
+
+	KUNIT_EXPECT_EQ(test, word, 0x6261UL);
+	KUNIT_EXPECT_FALSE(test, pks_can_read(p->addr));
 }
 
 /*
@@ -987,6 +1010,31 @@ static void pks_test_nested(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, nest.after[i],
 				pks_value(nest.page[i]->pkey, READWRITE));
 	}
+}
+
+/*
+ * A vector without a handler, which takes a path of its own: the thread must get
+ * back what it had, like from any other.
+ */
+static void pks_test_spurious(struct kunit *test)
+{
+	struct pks_page *p = test_page(test, "spurious");
+	unsigned int seen;
+	int tries = 10000000;
+	u32 msr;
+
+	pin(test, 0);
+	seen = this_cpu_read(irq_stat.irq_spurious_count);
+	pks_mk_readwrite(p->pkey);
+	apic->send_IPI(smp_processor_id(), MANAGED_IRQ_SHUTDOWN_VECTOR);
+	while (this_cpu_read(irq_stat.irq_spurious_count) == seen && --tries)
+		cpu_relax();
+	msr = pks_rdmsr();
+	KUNIT_EXPECT_TRUE(test, pks_can_write(p->addr));
+	pks_mk_noaccess(p->pkey);
+
+	KUNIT_EXPECT_NE(test, tries, 0);
+	KUNIT_EXPECT_EQ(test, msr, pks_value(p->pkey, READWRITE));
 }
 
 /*
@@ -1643,12 +1691,14 @@ static struct kunit_case pks_cases[] = {
 	KUNIT_CASE(pks_test_matrix_2m),
 	KUNIT_CASE(pks_test_keys_independent),
 	KUNIT_CASE(pks_test_efault),
+	KUNIT_CASE(pks_test_zeropad),
 	KUNIT_CASE(pks_test_no_needless_write),
 	KUNIT_CASE(pks_test_switch_one_cpu),
 	KUNIT_CASE(pks_test_migrate),
 	KUNIT_CASE(pks_test_kthread_closed),
 	KUNIT_CASE_PARAM(pks_test_handler, strike_gen_params),
 	KUNIT_CASE(pks_test_nested),
+	KUNIT_CASE(pks_test_spurious),
 	KUNIT_CASE(pks_test_sleeping_fault),
 	KUNIT_CASE(pks_test_preempt),
 	KUNIT_CASE(pks_test_preempt_migrate),

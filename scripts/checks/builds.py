@@ -27,8 +27,9 @@ MATRIX = (
     ('x86_64', 'x86_64_defconfig', (), '', (), ()),
     ('sparse', None, (), 'new', ('C=2',), ('sparse',)),
 )
-# Changed files that a 32-bit kernel does not have.
-ONLY_64 = ('arch/x86/kernel/process_64.o', 'arch/x86/mm/pkeys.o')
+# Changed files that not every kernel has, and what they take.
+TAKES = {'arch/x86/kernel/process_64.o': 'CONFIG_X86_64', 'arch/x86/mm/pkeys.o': 'CONFIG_X86_64',
+         'arch/x86/entry/entry_fred.o': 'CONFIG_X86_FRED'}
 
 
 def objects(topics, which):
@@ -76,8 +77,8 @@ def warnings(tree, said, paths):
 def compile_objects(tree, obj, topics, wanted, *args):
     """Build with W=1; Failed if there is a warning in a file of the series."""
     with open(os.path.join(obj, '.config'), encoding='utf-8') as f:
-        if 'CONFIG_X86_64=y' not in f.read():
-            wanted = [o for o in wanted if o not in ONLY_64]
+        config = f.read().splitlines()
+    wanted = [o for o in wanted if o not in TAKES or f'{TAKES[o]}=y' in config]
     # What is built already warns no more.
     for path in wanted:
         target = os.path.join(obj, path)

@@ -107,6 +107,21 @@ noinstr void __pks_enter(struct pt_regs *regs)
 	pks_close_all();
 }
 
+/* The interrupted rights become those of the context. Did that execute a WRMSR? */
+static __always_inline bool pks_put_back(struct pt_regs *regs)
+{
+	union pks_rights r = { .word = pks_frame(regs)->word };
+	bool in_flight = r.pkrs & PKRS_IN_FLIGHT;
+
+	r.pkrs &= ~PKRS_IN_FLIGHT;
+	r.ss = 0;
+
+	WRITE_ONCE(current->thread.pks.word, r.word);
+	pks_load(current);
+
+	return in_flight;
+}
+
 /**
  * __pks_exit() - Put them back, likewise
  * @regs: the exception frame
@@ -120,23 +135,39 @@ noinstr void __pks_enter(struct pt_regs *regs)
  */
 noinstr void __pks_exit(struct pt_regs *regs)
 {
-	union pks_rights r;
-	bool in_flight;
-
-	if (user_mode(regs)) {
+	if (user_mode(regs))
 		pks_close_all();
-		return;
-	}
-
-	r.word = pks_frame(regs)->word;
-	in_flight = r.pkrs & PKRS_IN_FLIGHT;
-	r.pkrs &= ~PKRS_IN_FLIGHT;
-	r.ss = 0;
-
-	WRITE_ONCE(current->thread.pks.word, r.word);
-	pks_load(current);
-	if (unlikely_notrace(in_flight))
+	else if (unlikely_notrace(pks_put_back(regs)))
 		this_cpu_write(pkrs_msr, PKRS_UNKNOWN);
+}
+
+/**
+ * pks_read_as() - Read a word with the rights of the interrupted context
+ * @regs: the frame of an exception that came from kernel mode
+ * @addr: the word, which that context may read
+ *
+ * For fixups that do what the context was about to do. Interrupts are off, as an
+ * interruption in between would have to come back to these rights and not move to
+ * another CPU with them; nothing that can be instrumented runs.
+ *
+ * Context: the handler that @regs was passed to, which has no key open.
+ * Return: the word. If the context may not read it after all, the access faults as
+ * any of a handler does.
+ */
+noinstr unsigned long pks_read_as(struct pt_regs *regs, const unsigned long *addr)
+{
+	unsigned long flags, word;
+
+	if (!pks_enabled())
+		return READ_ONCE(*addr);
+
+	raw_local_irq_save(flags);
+	pks_put_back(regs);
+	word = READ_ONCE(*addr);
+	pks_close_all();
+	raw_local_irq_restore(flags);
+
+	return word;
 }
 
 static void pks_retire_ipi(void *unused)

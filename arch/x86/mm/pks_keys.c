@@ -67,7 +67,7 @@ EXPORT_SYMBOL_GPL(pks_key_free);
 
 /**
  * pks_show_regs() - Print PKRS of the interrupted kernel context
- * @regs: registers of an exception
+ * @regs: registers of an exception, where it left them: a copy does not have PKRS
  * @log_lvl: printk level
  */
 void pks_show_regs(struct pt_regs *regs, const char *log_lvl)

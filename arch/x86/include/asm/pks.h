@@ -110,6 +110,10 @@ no:
  * - pkrs_msr is PKRS_UNKNOWN: it writes the MSR, whatever is in it.
  * - pkrs_msr is what the MSR holds: it writes if that is not what it wants.
  *
+ * - pkrs_msr is @want and the MSR is more closed: a key was retired just ahead of
+ *   the last store. What is wrong then has a key open, and an entry wants all closed
+ *   before anything else: it writes.
+ *
  * Were pkrs_msr set to @want ahead of WRMSR, an interruption between the two
  * that wants the same value would skip its write and run with the old rights.
  * The thread may move to another CPU at any point, too; the context switch
@@ -323,10 +327,21 @@ static __always_inline void pks_assert_closed(void)
 		WARN_ON_ONCE(current->thread.pks.pkrs != PKRS_INIT_VALUE);
 }
 
+/*
+ * RESET has opened all keys, and CR4.PKS is about to make that count: ahead of it, on
+ * a CPU that resumes. It has no per-CPU data yet; pks_init_cpu() comes later.
+ */
+static __always_inline void pks_reset_msr(void)
+{
+	if (pks_enabled())
+		native_wrmsr(MSR_IA32_PKRS, PKRS_INIT_VALUE, 0);
+}
+
 void pks_boot_init(void);
 void pks_boot_live(void);
 void pks_init_cpu(void);
 
+unsigned long pks_read_as(struct pt_regs *regs, const unsigned long *addr);
 bool pks_retire_key(int pkey);
 void pks_show_regs(struct pt_regs *regs, const char *log_lvl);
 void pks_show_fault(struct pt_regs *regs, unsigned long address);
@@ -344,6 +359,13 @@ static __always_inline void pks_assert_closed(void) { }
 static inline void pks_boot_init(void) { }
 static inline void pks_boot_live(void) { }
 static inline void pks_init_cpu(void) { }
+static inline void pks_reset_msr(void) { }
+
+static inline unsigned long pks_read_as(struct pt_regs *regs, const unsigned long *addr)
+{
+	return *addr;
+}
+
 static inline void pks_show_regs(struct pt_regs *regs, const char *log_lvl) { }
 static inline void pks_show_fault(struct pt_regs *regs, unsigned long address) { }
 
