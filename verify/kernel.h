@@ -145,6 +145,12 @@ void on_each_cpu(void (*fn)(void *), void *info, int wait);
 #define guard(name)			guard_##name
 static inline void guard_irqsave(void) { }
 
+/* pks_read_as() */
+#define raw_local_irq_save(flags)	((flags) = 0, irqs_off())
+#define raw_local_irq_restore(flags)	((void)(flags), irqs_on())
+void irqs_off(void);
+void irqs_on(void);
+
 /* kernel/entry/common.c: what it calls ahead of the hooks would be instrumented. */
 typedef struct {
 	bool exit_rcu, lockdep;

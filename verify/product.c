@@ -188,6 +188,26 @@ world void on_each_cpu(void (*fn)(void *), void *info, int wait)
 		ask_explorer(REQ_WAIT);
 }
 
+world void irqs_off(void)
+{
+	me->irqs_off++;
+}
+
+world void irqs_on(void)
+{
+	me->irqs_off--;
+}
+
+/* In scenarios with fixups: the word that is read is the MSR, which says with what rights. */
+static bool fixups;
+
+static void fix_up(struct pt_regs *regs)
+{
+	if ((unsigned int)pks_read_as(regs, (const unsigned long *)&msr) != pks_regs_pkrs(regs))
+		fail("a fixup does not read with the rights of what it is for");
+	check();
+}
+
 /* What a handler does for itself. */
 static void handle(bool may_sleep)
 {
@@ -229,6 +249,8 @@ void take(struct interruption *what)
 		} else {
 			/* Like a page fault: what was on is on. */
 			me->irqs_off = what->irqs_off;
+			if (fixups)
+				fix_up(regs);
 			handle(!atomic_depth && !me->irqs_off);
 			me->irqs_off = 1;
 		}
@@ -379,11 +401,13 @@ static const struct {
 	int cpus, interruptions, switches;
 	unsigned int kinds;
 	void (*run[2])(void);
+	bool fixups;
 } scenarios[] = {
 	{ "setters, interrupted", 1, 2, 0, 1 << INTERRUPT | 1 << NMI, { setters } },
 	{ "a key is taken from a sleeper", 2, 1, 2, 1 << INTERRUPT, { sleeper, winner } },
 	{ "a key is taken while it is opened", 2, 0, 0, 0, { latecomer, take_away } },
 	{ "a key is handed out again", 2, 1, 3, 1 << INTERRUPT, { heir, take_away_for_good } },
+	{ "faults whose fixup reads", 1, 2, 0, 1 << EXCEPTION | 1 << NMI, { window_ro }, true },
 	{ "faults that sleep in a window", 1, 2, 2, 1 << EXCEPTION | 1 << NMI, { window, window_ro } },
 	{ "a window, interrupted three deep", 1, 3, 0, 1 << INTERRUPT | 1 << NMI, { window } },
 	{ "preemption and migration", 2, 2, 2, 1 << INTERRUPT | 1 << NMI, { window, window_ro } },
@@ -399,6 +423,7 @@ const char *scenario(int number)
 	if (number >= (int)(sizeof(scenarios) / sizeof(*scenarios)))
 		return NULL;
 	chosen = number;
+	fixups = scenarios[number].fixups;
 	interruptions_left = scenarios[number].interruptions;
 	switches_left = scenarios[number].switches;
 	for (i = 0; i < THREADS; i++) {
