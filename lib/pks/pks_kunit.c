@@ -1026,7 +1026,7 @@ static void pks_test_spurious(struct kunit *test)
 	pin(test, 0);
 	seen = this_cpu_read(irq_stat.irq_spurious_count);
 	pks_mk_readwrite(p->pkey);
-	apic->send_IPI(smp_processor_id(), MANAGED_IRQ_SHUTDOWN_VECTOR);
+	apic->send_IPI(0, MANAGED_IRQ_SHUTDOWN_VECTOR);
 	while (this_cpu_read(irq_stat.irq_spurious_count) == seen && --tries)
 		cpu_relax();
 	msr = pks_rdmsr();
