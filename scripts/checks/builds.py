@@ -5,7 +5,8 @@ import re
 import shutil
 
 import series
-from checks.common import CHECK, LINUX, Failed, make, note, output, pristine, progress
+from checks.common import (CHECK, LINUX, Failed, apply_to, copy_pristine, make, note, output,
+                           pristine, progress)
 
 GUEST = os.path.join(series.ROOT, 'configs', 'guest.config')
 # The guest's has both.
@@ -26,8 +27,7 @@ MATRIX = (
     ('i386', 'i386_defconfig', (), '', (), ()),
     ('x86_64', 'x86_64_defconfig', (), '', (), ()),
     # The 32-bit vDSO sees the headers of a 64-bit kernel through 32-bit eyes.
-    ('compat', None, ('CONFIG_IA32_EMULATION=y',), 'core',
-     ('arch/x86/entry/vdso/',), ()),
+    ('compat', None, ('CONFIG_IA32_EMULATION=y',), 'core', ('arch/x86/entry/vdso/',), ()),
     ('sparse', None, (), 'new', ('C=2',), ('sparse',)),
 )
 # Changed files that not every kernel has, and what they take.
@@ -147,13 +147,11 @@ def prefixes():
     linked = (topics[0], topics[len(topics) // 2])
     tree = os.path.join(CHECK, 'linux')
     # A file that is unchanged again has its old time stamp: objects of a former run stay.
-    for old in ('linux', 'prefix-on', 'prefix-off'):
+    for old in ('prefix-on', 'prefix-off'):
         shutil.rmtree(os.path.join(CHECK, old), ignore_errors=True)
-    os.makedirs(CHECK, exist_ok=True)
-    output('cp', '-al', pristine(), tree)
+    copy_pristine(tree)
     for number, topic in enumerate(topics, 1):
-        output(os.path.join(series.ROOT, 'scripts', 'apply'), '--from', pristine(),
-               '--to', topic.name, tree)
+        apply_to(topic.name, tree)
         prefix = topics[:number]
         tests = 'lib/pks/' in objects(prefix, 'all')
         for on, changes, which in (

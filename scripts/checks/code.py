@@ -3,15 +3,16 @@
 import collections
 import os
 import re
-import shutil
 import struct
 
-import series
 from checks import builds, elf
-from checks.common import BUILD, CHECK, LINUX, Failed, make, note, output, pristine, progress
+from checks.common import (CHECK, LINUX, Failed, apply_to, copy_pristine, make, note, output,
+                           progress)
 
-BASE = os.path.join(CHECK, 'code-base')
-# The last of the topics that mend the kernel whether the feature is on or off.
+# The sources that the series is compared with: unchanged, but for what its first topics
+# mend whether the feature is on or off. scripts/build removes them with those.
+BASE = os.path.join(CHECK, 'base')
+# The last of these topics.
 MENDS = 'fred'
 # struct bug_entry: where, in which file, line and flags.
 BUG = struct.Struct('<iiHH')
@@ -27,34 +28,16 @@ def whole(tree, obj, changes):
     return obj
 
 
-def base():
-    """The sources that the series is compared with: unchanged, but for what its first
-    topics mend with the feature off, too."""
-    tree, made_from = os.path.join(CHECK, 'base'), os.path.join(CHECK, 'base.source')
-    with open(os.path.join(BUILD, 'linux.source'), encoding='utf-8') as f:
-        source = f.read()
-    try:
-        with open(made_from, encoding='utf-8') as f:
-            known = f.read() == source
-    except OSError:
-        known = False
-    if not known:
-        shutil.rmtree(tree, ignore_errors=True)
-        os.makedirs(CHECK, exist_ok=True)
-        output('cp', '-al', pristine(), tree)
-        with open(made_from, 'w', encoding='utf-8') as f:
-            f.write(source)
-    output(os.path.join(series.ROOT, 'scripts', 'apply'), '--from', pristine(), '--to', MENDS, tree)
-    return tree
-
-
 def unpatched():
-    """The kernel of those, built once."""
+    """The kernel of BASE, built once."""
+    if not os.path.exists(BASE):
+        copy_pristine(BASE)
+    apply_to(MENDS, BASE)
     with open(builds.GUEST, encoding='utf-8') as f:
         lines = f.read().splitlines()
     # It does not know these.
     changes = [f'{line.split("=")[0]}=n' for line in lines if 'SUPERVISOR_PKEYS' in line or 'PKS' in line]
-    return whole(base(), BASE, changes)
+    return whole(BASE, os.path.join(CHECK, 'code-base'), changes)
 
 
 def lines_of_bugs(difference):

@@ -23,6 +23,21 @@ def pristine():
         return f.read().strip().split(' ', 2)[2]
 
 
+def copy_pristine(tree):
+    """Make TREE those sources: hard links, as nothing writes into a file in place."""
+    new = f'{tree}.new'
+    for old in (tree, new):
+        shutil.rmtree(old, ignore_errors=True)
+    os.makedirs(os.path.dirname(tree), exist_ok=True)
+    output('cp', '-al', pristine(), new)
+    os.rename(new, tree)
+
+
+def apply_to(topic, tree):
+    """Make TREE, such a copy, what the series is up to a topic."""
+    output(os.path.join(series.ROOT, 'scripts', 'apply'), '--from', pristine(), '--to', topic, tree)
+
+
 def linux_version():
     """Of those."""
     with open(os.path.join(pristine(), 'Makefile'), encoding='utf-8') as f:
