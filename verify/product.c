@@ -198,9 +198,10 @@ world void irqs_on(void)
 	me->irqs_off--;
 }
 
-/* In scenarios with fixups: the word that is read is the MSR, which says with what rights. */
-static bool fixups;
+/* Of the scenario. */
+static bool fixups(void);
 
+/* The word that is read is the MSR, which says with what rights. */
 static void fix_up(struct pt_regs *regs)
 {
 	if ((unsigned int)pks_read_as(regs, (const unsigned long *)&msr) != pks_regs_pkrs(regs))
@@ -249,7 +250,7 @@ void take(struct interruption *what)
 		} else {
 			/* Like a page fault: what was on is on. */
 			me->irqs_off = what->irqs_off;
-			if (fixups)
+			if (fixups())
 				fix_up(regs);
 			handle(!atomic_depth && !me->irqs_off);
 			me->irqs_off = 1;
@@ -423,7 +424,6 @@ const char *scenario(int number)
 	if (number >= (int)(sizeof(scenarios) / sizeof(*scenarios)))
 		return NULL;
 	chosen = number;
-	fixups = scenarios[number].fixups;
 	interruptions_left = scenarios[number].interruptions;
 	switches_left = scenarios[number].switches;
 	for (i = 0; i < THREADS; i++) {
@@ -447,6 +447,11 @@ const char *scenario(int number)
 	current_task = cpus[0].task;
 	pkrs_msr = msr = PKRS_INIT_VALUE;
 	return scenarios[number].name;
+}
+
+static bool fixups(void)
+{
+	return scenarios[chosen].fixups;
 }
 
 int ncpus(void)
