@@ -146,9 +146,8 @@ noinstr void __pks_exit(struct pt_regs *regs)
  * @regs: the frame of an exception that came from kernel mode
  * @addr: the word, which that context may read
  *
- * For fixups that do what the context was about to do. Interrupts are off, as an
- * interruption in between would have to come back to these rights and not move to
- * another CPU with them; nothing that can be instrumented runs.
+ * For fixups that do what the context was about to do. Interrupts are off, as
+ * pks_load() needs that; nothing that can be instrumented runs.
  *
  * Context: the handler that @regs was passed to, which has no key open.
  * Return: the word. If the context may not read it after all, the access faults as

@@ -328,8 +328,9 @@ static __always_inline void pks_assert_closed(void)
 }
 
 /*
- * RESET has opened all keys, and CR4.PKS is about to make that count: ahead of it, on
- * a CPU that resumes. It has no per-CPU data yet; pks_init_cpu() comes later.
+ * RESET has opened all keys. On a CPU that resumes this comes ahead of load_idt(), from
+ * where on an exception or NMI can strike and would find pkrs_msr as it wants it. Per-CPU
+ * data may not be used there yet; pks_init_cpu() comes when it may.
  */
 static __always_inline void pks_reset_msr(void)
 {

@@ -379,9 +379,9 @@ static int count(const char *text, const char *what)
 static void test_stray(const char *action, const char *access, const char *state)
 {
 	int fd = open_page(), status, log = kmsg_open();
-	const char *report, *pkrs;
-	int pkrs_lines = 0;
+	const char *report;
 	char owner[64];
+	int lines;
 	bool ok;
 	pid_t pid;
 
@@ -401,15 +401,10 @@ static void test_stray(const char *action, const char *access, const char *state
 		ksft_print_msg("the report does not say \"%s\" and \"%s\"\n", access, owner);
 		ok = false;
 	}
-	for (pkrs = report; (pkrs = strstr(pkrs, "PKRS: ")); pkrs++) {
-		pkrs_lines++;
-		if (!strncmp(pkrs, "PKRS: fffffffc", 14) == !!strcmp(state, "closed")) {
-			ksft_print_msg("the report has the wrong PKRS\n");
-			ok = false;
-		}
-	}
-	if (!pkrs_lines) {
-		ksft_print_msg("the report does not have PKRS\n");
+	/* In each line of it, if there are more. */
+	lines = count(report, "PKRS: ");
+	if (!lines || count(report, "PKRS: fffffffc") != (strcmp(state, "closed") ? 0 : lines)) {
+		ksft_print_msg("the report does not have PKRS, or the wrong one\n");
 		ok = false;
 	}
 	ok &= !run(fd, "is-closed") && !run(fd, "write") && !run(fd, "cpus");
