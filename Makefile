@@ -42,16 +42,25 @@ help:
 	@echo 'they and inject boot on a CPU with FRED. All that is made goes to build/; one make at'
 	@echo 'a time there, as most build or change the kernel in it.'
 
+# What these do; with "-n" only whether the arguments are right, ahead of the build.
+test: DO = scripts/test $(BOOTS)
+soak: DO = scripts/soak $(or $(MINUTES),1) $(SEED)
+inject: DO = scripts/inject $(BOOTS)
+bench: DO = scripts/bench $(CPUS)
+check: DO = scripts/check $(CHECKS)
+check-full: DO = scripts/check $(or $(CHECKS),full)
+
 image:
 	@scripts/setup
+	@$(if $(DO),$(DO) -n)
 	@$(if $(FRED),scripts/qemu-fred)
 	@scripts/build
 
 run: image
 	@scripts/run
 
-test: image
-	@scripts/test $(BOOTS)
+test soak: image
+	@$(DO)
 
 shell: image
 	@python3 vm/boot.py
@@ -68,18 +77,15 @@ bench check check-full inject negative-control series verify: override VARIANT :
 bench check check-full series verify: override FRED :=
 check check-full: series
 	@scripts/setup check
-	@scripts/check $(or $(CHECKS),$(filter full,$(subst check-,,$@)))
+	@$(DO)
 
 bench: image
 	@scripts/setup bench
-	@scripts/bench $(CPUS)
-
-soak: image
-	@scripts/soak $(or $(MINUTES),1) $(SEED)
+	@$(DO)
 
 inject: image
 	@VARIANT=inject scripts/build
-	@scripts/inject $(BOOTS)
+	@$(DO)
 
 verify: image
 	@scripts/verify

@@ -64,6 +64,16 @@ VARIANTS = {
 }
 
 
+if boot.VARIANT not in VARIANTS:
+    sys.exit(f'VARIANT={boot.VARIANT} is none of {" ".join(filter(None, VARIANTS))}')
+
+
+def arguments():
+    """Those of a program, and whether "-n" among them says only to see if they are right:
+    so that make can do that ahead of a build."""
+    return [a for a in sys.argv[1:] if a != '-n'], '-n' in sys.argv[1:]
+
+
 def either(*patterns):
     """A pattern that matches what one of these does, or '' for none."""
     return '|'.join(p for p in patterns if p)
