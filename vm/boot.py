@@ -54,22 +54,21 @@ def image(folder, kernel, files):
     """Make FOLDER one to boot from: the file KERNEL, and the guest's initramfs with
     more files in it, a dict from their paths there to those here."""
     os.makedirs(folder, exist_ok=True)
-    usual = os.path.join(ROOT, 'build')
     listing = os.path.join(folder, 'initramfs.list')
     with open(listing, 'w', encoding='utf-8') as f:
         for path in sorted({os.path.dirname(path) for path in files}):
             f.write(f'dir {path} 755 0 0\n')
         f.writelines(f'file {path} {source} 755 0 0\n' for path, source in files.items())
-    more = subprocess.run([os.path.join(usual, 'obj', 'usr', 'gen_init_cpio'), listing],
+    more = subprocess.run([os.path.join(OUT, 'obj', 'usr', 'gen_init_cpio'), listing],
                           stdout=subprocess.PIPE, check=True).stdout
     # The kernel unpacks one archive after the other; one that is not compressed
     # would have to be aligned.
-    with open(os.path.join(usual, 'image', 'initramfs.cpio.gz'), 'rb') as f:
+    with open(os.path.join(IMAGE, 'initramfs.cpio.gz'), 'rb') as f:
         archive = f.read() + gzip.compress(more, mtime=0)
     with open(os.path.join(folder, 'initramfs.cpio.gz'), 'wb') as f:
         f.write(archive)
     shutil.copyfile(kernel, os.path.join(folder, 'bzImage'))
-    shutil.copyfile(os.path.join(usual, 'image', 'cmdline'), os.path.join(folder, 'cmdline'))
+    shutil.copyfile(os.path.join(IMAGE, 'cmdline'), os.path.join(folder, 'cmdline'))
 
 
 def stop(number, _frame):
