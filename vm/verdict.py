@@ -139,6 +139,10 @@ def main():
     parser.add_argument('--suites', default='kunit,test_pks')
     parser.add_argument('--skips', default='absent', help='pattern of tests that may skip')
     args = parser.parse_args()
+    for path in (args.log, os.path.join(ROOT, 'build', 'linux')):
+        if not os.path.exists(path):
+            sys.exit(f'verdict: {path} is not there; "make test" makes the logs, and the parser comes '
+                     'with the sources in build/')
     verdict = Verdict(args.log, args.mode, args.suites.split(','), args.skips)
     print('\n'.join(verdict.ktap))
     for problem in verdict.problems:

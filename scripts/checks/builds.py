@@ -70,11 +70,12 @@ def configure(tree, obj, default, changes):
 
 
 def warnings(tree, said, paths):
-    """The file and the text of each warning in one of these files of TREE."""
-    matches = (re.match(r'(?:\.\./)*(\S+?):\d+:\d+: ((?:warning|error):.*)', line)
+    """The file and the text of each warning in one of these files of TREE. kernel-doc
+    names no column, and objtool the object."""
+    matches = (re.match(r'(?:\.\./)*(\S+?)(?::\d+)*: ((?:warning|error):.*)', line)
                for line in said.splitlines())
     return [(path, m[2]) for m in matches if m
-            for path in [m[1].removeprefix(tree + '/')] if path in paths]
+            for path in [re.sub(r'\.o$', '.c', m[1].removeprefix(tree + '/'))] if path in paths]
 
 
 def compile_objects(tree, obj, topics, wanted, *args):
@@ -89,7 +90,8 @@ def compile_objects(tree, obj, topics, wanted, *args):
             shutil.rmtree(target, ignore_errors=True)
         elif os.path.exists(target):
             os.unlink(target)
-    ours = {p for t in topics for p in t.changes() + t.files}
+    # objtool may look at the whole kernel only.
+    ours = {'vmlinux.c', *(p for t in topics for p in t.changes() + t.files)}
     found = warnings(tree, make(tree, obj, 'W=1', *args, *wanted), ours)
     theirs = {p.removesuffix('.c') + '.o' for p, _ in found} & set(objects(topics, ''))
     if theirs:

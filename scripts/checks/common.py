@@ -19,8 +19,17 @@ class Failed(Exception):
 
 def pristine():
     """The unchanged sources that build/linux was made from."""
-    with open(os.path.join(BUILD, 'linux.source'), encoding='utf-8') as f:
-        return f.read().strip().split(' ', 2)[2]
+    try:
+        with open(os.path.join(BUILD, 'linux.source'), encoding='utf-8') as f:
+            tree = f.read().strip().split(' ', 2)[2]
+    except FileNotFoundError:
+        raise Failed(['there are no sources in build/; run "make image"']) from None
+    # It would be compared with itself.
+    found = [path for topic in series.topics() for path in topic.files
+             if os.path.exists(os.path.join(tree, path))]
+    if found:
+        raise Failed([f'{tree} has {found[0]} already; name a tree without the series'])
+    return tree
 
 
 def copy_pristine(tree):

@@ -16,12 +16,14 @@ PACKAGE = 'linux-source-6.12'
 
 
 def fetch():
-    """The newest source package of Linux 6.12 that can be had: its .dsc file."""
-    found = glob.glob(os.path.join(SOURCE, '*.dsc'))
-    if found:
-        return found[0]
+    """The source package of Linux 6.12, the newest that could be had when it was
+    downloaded: its .dsc file."""
+    if os.path.isdir(SOURCE):
+        return glob.glob(os.path.join(SOURCE, '*.dsc'))[0]
+    new = f'{SOURCE}.new'
+    shutil.rmtree(new, ignore_errors=True)
     progress('downloading the source package (150 MB)')
-    options = apt_source(os.path.join(SOURCE, 'apt'))
+    options = apt_source(os.path.join(new, 'apt'))
     output('apt-get', *options, 'update')
     said = output('apt-cache', *options, 'showsrc', PACKAGE)
     versions = re.findall(r'^Package: (\S+)$.*?^Version: (6\.12\.\S+)$', said, re.M | re.S)
@@ -30,12 +32,13 @@ def fetch():
     for name, version in versions:
         try:
             output('apt-get', *options, '-qq', '--download-only', 'source',
-                   f'{name}={version}', cwd=SOURCE)
-            return glob.glob(os.path.join(SOURCE, '*.dsc'))[0]
+                   f'{name}={version}', cwd=new)
+            os.rename(new, SOURCE)
+            return fetch()
         except Failed as e:
             # The newest may not have reached the mirror.
             why = e.args[0]
-            for partial in glob.glob(os.path.join(SOURCE, '*.*')):
+            for partial in glob.glob(os.path.join(new, '*.*')):
                 os.unlink(partial)
     raise Failed(why)
 

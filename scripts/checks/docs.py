@@ -5,7 +5,7 @@ import re
 import shutil
 
 import series
-from checks.common import BUILD, LINUX, Failed, output
+from checks.common import BUILD, LINUX, Failed, output, progress
 
 
 def kernel_doc():
@@ -21,6 +21,7 @@ def sphinx():
     """Build the chapter."""
     obj = os.path.join(BUILD, 'htmldocs')
     shutil.rmtree(obj, ignore_errors=True)
+    progress('sphinx on Documentation/arch/x86')
     said = output('make', '-C', LINUX, f'O={obj}', 'SPHINXDIRS=arch/x86', 'htmldocs')
     page = os.path.join(obj, 'Documentation', 'output', 'arch', 'x86', 'pks.html')
     found = [line for line in said.splitlines() if 'pks' in line]

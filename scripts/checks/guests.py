@@ -2,6 +2,7 @@
 """All boots of "make test", on kernels that watch themselves and on other CPUs."""
 import os
 
+import scenarios
 import series
 from checks.common import BUILD, Failed, note, output, progress
 
@@ -45,10 +46,10 @@ def debug():
 def kcsan():
     """Which races the kernel has of its own is said, too."""
     said = boots('kcsan')
-    logs = os.path.join(BUILD, 'variants', 'kcsan', 'log')
     races = set()
-    for name in os.listdir(logs):
-        with open(os.path.join(logs, name), encoding='utf-8', errors='replace') as f:
+    for scenario in scenarios.SCENARIOS:
+        log = os.path.join(BUILD, 'variants', 'kcsan', 'log', f'{scenario.name}.log')
+        with open(log, encoding='utf-8', errors='replace') as f:
             races.update(line.split('BUG: KCSAN: ')[1].strip() for line in f if 'BUG: KCSAN: ' in line)
     for race in sorted(races):
         note(f'not of the series: {race}')

@@ -7,7 +7,7 @@ import re
 import tempfile
 
 import series
-from checks.common import BUILD, LINUX, Failed, mails, output, pristine
+from checks.common import BUILD, LINUX, Failed, mails, output, pristine, progress
 
 JUSTIFIED = os.path.join(os.path.dirname(__file__), 'checkpatch.justified')
 
@@ -48,6 +48,7 @@ def checkpatch():
         justified = {tuple(line.split()[:2]) for line in f if line.strip() and line[0] != '#'}
     found = collections.Counter()
     bad = []
+    progress(f'checkpatch.pl on {len(mails())} patches')
     for mail in mails():
         said = output('perl', 'scripts/checkpatch.pl', '--strict', '--no-summary', '--terse',
                       '--show-types', '--showfile', mail, cwd=pristine(), status=(0, 1))
