@@ -72,6 +72,19 @@ def digest():
     return state.hexdigest()[:12]
 
 
+# In a tree made by "apply --from", a digest.
+STATE = '.pks-digest'
+
+
+def built():
+    """The state that build/linux has, and with it all that is built and booted."""
+    try:
+        with open(os.path.join(ROOT, 'build', 'linux', STATE), encoding='utf-8') as f:
+            return f.read().strip()
+    except FileNotFoundError:
+        return None
+
+
 def copy_in(source, folder, paths):
     """Copy the files that exist."""
     for path in paths:
