@@ -47,14 +47,19 @@ int main(void)
 	signal(SIGTERM, on_term);
 	while (!stop) {
 		pid_t pid = fork();
+		int status;
 
 		if (!pid) {
 			faults(fd, page, 20);
 			_exit(0);
 		}
 		faults(fd, page, 20);
-		if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+		if (pid < 0 || waitpid(pid, &status, 0) != pid)
 			fatal("soak: fork");
+		if (status) {
+			fprintf(stderr, "soak: a child ended with status %x\n", status);
+			return 1;
+		}
 	}
 	return 0;
 }
