@@ -10,7 +10,7 @@ import series
 from checks.common import BUILD, CHECK, Failed, apt_source, output, progress
 from checks import mail
 
-SOURCE = os.path.join(CHECK, 'debian')
+SOURCE = os.path.join(CHECK, 'debian-source')
 VANILLA = os.path.join(CHECK, 'vanilla')
 PACKAGE = 'linux-source-6.12'
 
