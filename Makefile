@@ -43,6 +43,7 @@ help:
 	@echo 'a time there, as most build or change the kernel in it.'
 
 # What these do; with "-n" only whether the arguments are right, ahead of the build.
+DO :=
 test: DO = scripts/test $(BOOTS)
 soak: DO = scripts/soak $(or $(MINUTES),1) $(SEED)
 inject: DO = scripts/inject $(BOOTS)
