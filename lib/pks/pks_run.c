@@ -5,6 +5,7 @@
  *
  * Each open file can have a key with one page, which end with the file.
  */
+#include <linux/clocksource.h>
 #include <linux/debugfs.h>
 #include <linux/fs.h>
 #include <linux/irq_work.h>
@@ -15,16 +16,18 @@
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/string.h>
+#include <linux/suspend.h>
 
 #include <asm/irq_regs.h>
 #include <asm/tlbflush.h>
 
 #include "pks_test.h"
 
-/* A probe that notes with what rights the probed code ran. */
+/* A probe that notes with what rights the probed code ran, and if pkrs_msr was unknown. */
 struct run_probe {
 	struct kprobe	kp;
 	u32		pkrs;
+	bool		unknown;
 };
 
 struct run_file {
@@ -35,6 +38,8 @@ struct run_file {
 	bool		watching;
 	struct run_probe exec_begin;
 	struct run_probe exec_end;
+	struct clocksource clock;
+	u32		resumed_pkrs;
 };
 
 static int run_alloc(struct run_file *f)
@@ -243,7 +248,13 @@ static int run_probe_pre(struct kprobe *kp, struct pt_regs *regs)
 	struct run_probe *probe = container_of(kp, struct run_probe, kp);
 
 	/* Without an exception the handler has the rights of the code itself. */
-	probe->pkrs = kprobe_ftrace(kp) ? pks_rdmsr() : pks_regs_pkrs(regs);
+	if (kprobe_ftrace(kp)) {
+		probe->pkrs = pks_rdmsr();
+		probe->unknown = this_cpu_read(pkrs_msr) == PKRS_UNKNOWN;
+	} else {
+		probe->pkrs = pks_regs_pkrs(regs);
+		probe->unknown = pks_frame(regs)->pkrs & PKRS_IN_FLIGHT;
+	}
 	return 0;
 }
 
@@ -315,6 +326,64 @@ static int run_exec_is_closed(struct run_file *f)
 	return f->exec_end.pkrs == PKRS_INIT_VALUE ? 0 : -EACCES;
 }
 
+/*
+ * A clock that nobody uses, but that is told of resume: with interrupts off still, and
+ * ahead of any exception or switch of threads, which would put PKRS right whatever
+ * resume did.
+ */
+static u64 run_clock_read(struct clocksource *clock)
+{
+	return 0;
+}
+
+static void run_clock_resume(struct clocksource *clock)
+{
+	container_of(clock, struct run_file, clock)->resumed_pkrs = pks_rdmsr();
+}
+
+static const struct clocksource run_clock = {
+	.name	= "run_pks",
+	.read	= run_clock_read,
+	.mask	= CLOCKSOURCE_MASK(32),
+	.resume	= run_clock_resume,
+};
+
+/*
+ * Suspend to RAM in a window. Much is called in it that should not be, but the rights have
+ * to outlast all of that, and the RESET, which opens all keys.
+ */
+static int run_suspend(struct run_file *f)
+{
+	struct run_probe down;
+	bool lasts;
+	u32 pkrs;
+	int err;
+
+	err = run_probe_add(&down, "acpi_enter_sleep_state");
+	if (err)
+		return err;
+	f->clock = run_clock;
+	f->resumed_pkrs = PKRS_UNKNOWN;
+	err = clocksource_register_hz(&f->clock, 1000000);
+	if (err)
+		goto out;
+
+	pks_mk_readonly(f->p.pkey);
+	pkrs = current->thread.pks.pkrs;
+	err = pm_suspend(PM_SUSPEND_MEM);
+	lasts = f->resumed_pkrs == pkrs && pks_can_read(f->p.addr) && !pks_can_write(f->p.addr);
+	pks_mk_noaccess(f->p.pkey);
+	clocksource_unregister(&f->clock);
+
+	if (!err && !down.unknown)
+		err = -ESTALE;
+	else if (!err && !lasts)
+		err = -EACCES;
+out:
+	unregister_kprobe(&down.kp);
+	return err;
+}
+
 /* Use up the epochs: from then on a key that is freed does not come back. */
 static int run_epochs(struct run_file *f)
 {
@@ -356,6 +425,7 @@ static const struct run_action {
 	{ "watch-tick", run_watch_tick, true, "leave-open, and note the rights of the next tick" },
 	{ "tick-was-closed", run_tick_was_closed, true,
 	  "succeed if it came from user mode and had no rights" },
+	{ "suspend", run_suspend, true, "to RAM, in a window, which must outlast it" },
 	{ "unpin", run_unpin, false, "clear CR4.PKS, which must stay: warns" },
 	{ "misuse", run_misuse, false, "use keys that do not exist: warns" },
 	{ "warn", run_warn, true, "WARN() in a window: warns" },

@@ -35,7 +35,7 @@ struct task_struct;
 
 /*
  * No rights have this value, as key 0 is never closed: the MSR is being
- * written, or was lost in a reset.
+ * written, or is lost in a reset.
  */
 #define PKRS_UNKNOWN	0xffffffffu
 
@@ -328,14 +328,14 @@ static __always_inline void pks_assert_closed(void)
 }
 
 /*
- * RESET has opened all keys. On a CPU that resumes this comes ahead of load_idt(), from
- * where on an exception or NMI can strike and would find pkrs_msr as it wants it. Per-CPU
- * data may not be used there yet; pks_init_cpu() comes when it may.
+ * RESET is about to open all keys, and pkrs_msr must not claim otherwise if an exception or
+ * NMI strikes ahead of pks_init_cpu() in resume. What strikes ahead of RESET writes the MSR
+ * and leaves PKRS_UNKNOWN, as it does in pks_sync().
  */
-static __always_inline void pks_reset_msr(void)
+static __always_inline void pks_suspend_cpu(void)
 {
 	if (pks_enabled())
-		native_wrmsr(MSR_IA32_PKRS, PKRS_INIT_VALUE, 0);
+		this_cpu_write(pkrs_msr, PKRS_UNKNOWN);
 }
 
 void pks_boot_init(void);
@@ -360,7 +360,7 @@ static __always_inline void pks_assert_closed(void) { }
 static inline void pks_boot_init(void) { }
 static inline void pks_boot_live(void) { }
 static inline void pks_init_cpu(void) { }
-static inline void pks_reset_msr(void) { }
+static inline void pks_suspend_cpu(void) { }
 
 static inline unsigned long pks_read_as(struct pt_regs *regs, const unsigned long *addr)
 {

@@ -303,32 +303,37 @@ static void test_hotplug(void)
 
 static void test_suspend(long seconds)
 {
+	const char *name = "suspend to RAM and resume, in a window";
 	struct timespec real0, mono0, real1, mono1;
-	int fd = open_page();
+	int fd = open_page(), err;
 	char alarm[24];
 	double slept;
 	bool ok;
 
-	if (!file_has("/sys/power/state", "mem") || access(WAKEALARM, W_OK)) {
-		skip("suspend to RAM and resume, on every CPU",
-		     "not supported, or no clock to end it");
+	/* Not so "s2idle", which loses no register. */
+	if (!file_has("/sys/power/mem_sleep", "deep") || access(WAKEALARM, W_OK)) {
+		skip(name, "not supported, or no clock to end it");
 		close(fd);
 		return;
 	}
 	snprintf(alarm, sizeof(alarm), "+%ld", seconds);
 	clock_gettime(CLOCK_BOOTTIME, &real0);
 	clock_gettime(CLOCK_MONOTONIC, &mono0);
-	ok = write_file(WAKEALARM, "0") && write_file(WAKEALARM, alarm) &&
-	     write_file("/sys/power/state", "mem");
+	ok = write_file(WAKEALARM, "0") && write_file(WAKEALARM, alarm);
+	err = ok ? run(fd, "suspend") : 0;
 	clock_gettime(CLOCK_BOOTTIME, &real1);
 	clock_gettime(CLOCK_MONOTONIC, &mono1);
 	/* Boot time counts the sleep, monotonic time does not. */
 	slept = (real1.tv_sec - real0.tv_sec) - (mono1.tv_sec - mono0.tv_sec);
 	ksft_print_msg("suspended for about %.0f s\n", slept);
+	write_file(WAKEALARM, "0");
+	if (err)
+		ksft_print_msg("%s\n", err == -EACCES ? "the thread resumed with other rights" :
+				       err == -ESTALE ? "pkrs_msr outlasted the RESET" :
+							strerror(-err));
 
-	ksft_test_result(ok && slept >= 1 && !run(fd, "cpus") &&
-			 !run(fd, "write") && !run(fd, "is-closed"),
-			 "suspend to RAM and resume, on every CPU\n");
+	ksft_test_result(ok && !err && slept >= 1 && !run(fd, "cpus") &&
+			 !run(fd, "write") && !run(fd, "is-closed"), "%s\n", name);
 	close(fd);
 }
 
