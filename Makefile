@@ -67,7 +67,8 @@ shell: image
 	@python3 vm/boot.py
 
 negative-control: image
-	@scripts/negative-control
+	@scripts/negative-control; usual=$$?; VARIANT=debug scripts/build && \
+		VARIANT=debug scripts/negative-control && exit $$usual
 
 # The unchanged sources are named in build/linux.source.
 series: image

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Kernels whose sources differ from the series: broken ones, and one that counts.
 
-They are made in build/linux and build/obj, where all but a file or two is built
-already; what was there is put back, and "make image", which each target starts with,
-mends what an interruption left."""
+They are made in build/linux and build/obj, or what a variant has for that, where all but
+a file or two is built already; what was there is put back, and scripts/build, which each
+target starts with, mends what an interruption left."""
 import contextlib
 import os
 import re
@@ -49,15 +49,16 @@ def sources(*changes):
             write(path, text)
 
 
-def build(folder):
-    """Build, into a FOLDER to boot from; False if it does not compile."""
+def build(folder, out=BUILD):
+    """Build, into a FOLDER to boot from; False if it does not compile. OUT has the objects,
+    and the rest of the image."""
     with open(LOG, 'w', encoding='utf-8') as f:
-        done = subprocess.run(['make', '-C', LINUX, f'O={OBJ}', f'-j{os.cpu_count()}', 'bzImage'],
+        done = subprocess.run(['make', '-C', LINUX, f'O={out}/obj', f'-j{os.cpu_count()}', 'bzImage'],
                               stdout=f, stderr=f, check=False, env=dict(os.environ, PATH=series.PATH))
     if done.returncode:
         return False
     os.makedirs(folder, exist_ok=True)
-    for path in (os.path.join(OBJ, 'arch', 'x86', 'boot', 'bzImage'),
-                 *(os.path.join(BUILD, 'image', name) for name in ('initramfs.cpio.gz', 'cmdline'))):
+    for path in (os.path.join(out, 'obj', 'arch', 'x86', 'boot', 'bzImage'),
+                 *(os.path.join(out, 'image', name) for name in ('initramfs.cpio.gz', 'cmdline'))):
         shutil.copy(path, folder)
     return True

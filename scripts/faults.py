@@ -13,7 +13,7 @@ FAULT = 'arch/x86/mm/fault.c'
 DUMPSTACK = 'arch/x86/kernel/dumpstack.c'
 
 # Name, what is wrong, file, pattern, replacement. The pattern has to match once. Those
-# called fred-... go wrong on a CPU with FRED only.
+# called fred-... go wrong on a CPU with FRED only, debug-... in the kernel of VARIANT=debug.
 FAULTS = (
     ('cr4', 'CR4.PKS is not set on the boot CPU', PKS_C,
      r'\tcr4_set_bits\(X86_CR4_PKS\);\n', ''),
@@ -120,4 +120,6 @@ FAULTS = (
     ('fred-summary', 'with FRED: PKRS printed from a copy of the registers', DUMPSTACK,
      r'(\t__show_regs\(&exec_summary_regs, SHOW_REGS_ALL, KERN_DEFAULT\);\n)',
      r'\1\tpks_show_regs(&exec_summary_regs, KERN_DEFAULT);\n'),
+    ('debug-assert', 'VARIANT=debug: rights go to user mode unnoticed',
+     'arch/x86/include/asm/entry-common.h', r'\tpks_assert_closed\(\);\n', ''),
 )

@@ -32,7 +32,8 @@ SCENARIOS = (
     Scenario('crash', 'crash', cmdline='kunit.enable=0 panic_on_warn=0',
              suites=('test_pks',),
              dues=r'BUG: unable to handle page fault for address: ff|Oops: 002[13] |Call Trace:|'
-                  r'WARNING: .* (native_write_cr4|pks_bad_key|pks_key_free|run_warn)\+'),
+                  r'WARNING: .* (native_write_cr4|pks_bad_key|pks_key_free|run_warn)\+|'
+                  r'WARNING: .*/asm/pks\.h:'),
     # Off, and not there.
     Scenario('nopks', 'absent', cmdline='nopks', skips=r'pks/',
              expect=r'x86/pks: off: nopks on the command line'),
@@ -49,11 +50,11 @@ if boot.FRED == 'on':
 # more on the command line, reports that may show, how much longer it takes, and
 # whether it comes back from S3.
 Variant = collections.namedtuple('Variant', 'skips cmdline dues slower suspends',
-                                 defaults=('', '', '', 1, True))
+                                 defaults=('rights taken to user mode', '', '', 1, True))
 
 VARIANTS = {
     '': Variant(),
-    # CONFIG_DEBUG_ENTRY forbids to take rights to user mode.
+    # With CONFIG_DEBUG_ENTRY, to take rights to user mode warns. Other tests do not do it.
     'debug': Variant(r'(fork|exec) starts closed|interrupt from user mode', slower=5),
     # The kernel has races of its own. One with its rights or its keys is not due. S3
     # resets it, with nopks as well.

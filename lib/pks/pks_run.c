@@ -111,6 +111,15 @@ static int run_leave_open(struct run_file *f)
 	return 0;
 }
 
+static int run_leave_open_warn(struct run_file *f)
+{
+	if (!IS_ENABLED(CONFIG_DEBUG_ENTRY))
+		return -EBUSY;
+	pks_mk_readwrite(f->p.pkey);
+
+	return 0;
+}
+
 static int run_is_open(struct run_file *f)
 {
 	return pks_can_write(f->p.addr) ? 0 : -EACCES;
@@ -416,6 +425,8 @@ static const struct run_action {
 	{ "stray-read", run_stray_read, true, "read without it: oopses and kills the task" },
 	{ "readonly-write", run_readonly_write, true, "write with the right to read: oopses" },
 	{ "leave-open", run_leave_open, true, "keep the right on return to user space, a bug" },
+	{ "leave-open-warn", run_leave_open_warn, true,
+	  "the same where it warns, CONFIG_DEBUG_ENTRY" },
 	{ "is-open", run_is_open, true, "succeed if this thread has the right to write" },
 	{ "is-closed", run_is_closed, false, "succeed if this thread has no rights at all" },
 	{ "watch-exec", run_watch_exec, true, "note the rights around the next execve()" },

@@ -450,6 +450,21 @@ static void test_warn(void)
 	close(fd);
 }
 
+static void test_user_rights(void)
+{
+	const char *name = "rights taken to user mode warn";
+	int fd = open_page(), log = kmsg_open(), err = run(fd, "leave-open-warn");
+	const char *report = kmsg_close(log);
+
+	/* Closes the window. */
+	run(fd, "write");
+	close(fd);
+	if (err == -EBUSY)
+		skip(name, "only with CONFIG_DEBUG_ENTRY");
+	else
+		ksft_test_result(!err && count(report, "asm/pks.h:") == 1, "%s\n", name);
+}
+
 static void test_epochs(void)
 {
 	int fd = open_run(), log = kmsg_open(), err = run(fd, "epochs");
@@ -500,7 +515,7 @@ int main(int argc, char **argv)
 			       RUN_PKS, strerror(errno));
 	close(fd);
 
-	ksft_set_plan(8 + !!suspend + 7 * destroy);
+	ksft_set_plan(8 + !!suspend + 8 * destroy);
 	test_on();
 	test_malformed();
 	test_write();
@@ -518,6 +533,7 @@ int main(int argc, char **argv)
 		test_unpin();
 		test_misuse();
 		test_warn();
+		test_user_rights();
 		test_epochs();
 	}
 	ksft_finished();
