@@ -232,9 +232,12 @@ static unsigned int dice(unsigned int sides)
 
 /* What oopses, warns or uses up the keys on purpose; test_pks -d has these. */
 static const char *const on_purpose[] = {
-	"stray-write", "stray-read", "readonly-write", "unpin", "misuse", "warn", "epochs",
+	"stray-write", "stray-read", "readonly-write", "leave-open-warn", "unpin", "misuse",
+	"warn", "epochs",
 	/* There is one for all files, so two processes at once disturb each other. */
-	"watch-tick"
+	"watch-tick",
+	/* Nobody here wakes the machine; test_pks -s has it. */
+	"suspend"
 };
 static char names[40][32];
 static int nr_names;
