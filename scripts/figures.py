@@ -110,6 +110,24 @@ def table(about, figures):
                 yield f'{f"  {cpus} CPU":40}' + ''.join(cell(get('on', cpus, name, n)[0]) for n in counts)
 
 
+def excerpt(about, figures):
+    """The lines of what the cover letter quotes."""
+    ways, events = dict(WAYS), dict(EVENTS)
+
+    yield about
+    yield ''
+    yield f'{"To let code write, and not any more":38}{"1 CPU":>10}{"2 CPUs":>10}{"4 CPUs":>10}'
+    for name in ('window', 'cr0-wp', 'set-memory-vmalloc'):
+        yield f'{ways[name]:38}' + ''.join(
+            f'{figures["on", cpus, name, int(name == "window")][0]:>10}' for cpus in (1, 2, 4))
+    yield ''
+    yield f'{"Added to an unpatched kernel, 1 CPU":38}{"nopks":>10}{"closed":>10}{"open":>10}'
+    for name in ('int3', 'timer', 'nmi', 'switch', 'syscall'):
+        keys = ('nopks', 1, name, 0), ('on', 1, name, 0), ('on', 1, opened(name), 0)
+        yield f'{events[name]:38}' + ''.join(
+            f'{added(figures, key)[0]:>+10}' if key in figures else f'{"-":>10}' for key in keys)
+
+
 def size_table(parts):
     """The lines of the table of sizes."""
     yield f'{"Bytes, of code and of all else":40}{"code":>10}{"data":>10}'
