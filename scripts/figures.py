@@ -49,6 +49,32 @@ def added(figures, key):
     return tuple(x - y for x, y in zip(figures[key], base))
 
 
+def on_each(figures, name, missing=None):
+    """Instructions with PKS on, by the number of CPUs."""
+    return [figures.get(('on', cpus, name, int(name == 'window')), (missing,))[0]
+            for cpus in (1, 2, 4)]
+
+
+def cell(value, width=9):
+    """A place in a table."""
+    return f'{"-" if value is None else value:>{width}}'
+
+
+def added_cell(figures, kernel, name):
+    """Likewise, for what is added to an unpatched kernel on one CPU."""
+    key = (kernel, 1, name, 0)
+    return cell(f'{added(figures, key)[0]:+d}' if key in figures else None, 10)
+
+
+def ways_line(figures, what, name):
+    """The beginning of its line in the table."""
+    return f'{what:40}' + ''.join(cell(count) for count in on_each(figures, name))
+
+
+WAYS_HEAD = f'{"To let code write, and not any more":40}{"1 CPU":>9}{"2 CPUs":>9}{"4 CPUs":>9}'
+EVENTS_HEAD = f'{"Added to an unpatched kernel, 1 CPU":40}'
+
+
 def read(path):
     """What it says of itself, and a dict from (kernel, cpus, name, n) to the counts."""
     with open(path, encoding='utf-8', newline='') as f:
@@ -75,30 +101,22 @@ def table(about, figures):
     def get(kernel, cpus, name, n=0):
         return figures.get((kernel, cpus, name, n), (None, None, None))
 
-    def cell(value, width=9):
-        return f'{"-" if value is None else value:>{width}}'
-
-    def added(kernel, name, base):
-        here, there = get(kernel, 1, name)[0], get('unpatched', 1, base)[0]
-        return cell(None if here is None or there is None else f'{here - there:+d}', 10)
-
     yield about
     yield ''
-    yield f'{"To let code write, and not any more":40}{"1 CPU":>9}{"2 CPUs":>9}{"4 CPUs":>9}' \
-          f'{"IPIs, 4 CPUs":>15}{"writes":>8}'
+    yield f'{WAYS_HEAD}{"IPIs, 4 CPUs":>15}{"writes":>8}'
     for name, what in WAYS:
         n = int(name == 'window')
-        yield f'{what:40}' + ''.join(cell(get('on', cpus, name, n)[0]) for cpus in (1, 2, 4)) + \
+        yield ways_line(figures, what, name) + \
               cell(get('on', 4, name, n)[1], 15) + cell(get('on', 4, name, n)[2], 8)
     yield ''
-    yield f'{"Added to an unpatched kernel, 1 CPU":40}{"unpatched":>10}{"nopks":>10}' \
-          f'{"closed":>10}{"writes":>8}{"open":>10}{"writes":>8}'
+    yield f'{EVENTS_HEAD}{"unpatched":>10}{"nopks":>10}{"closed":>10}{"writes":>8}{"open":>10}{"writes":>8}'
     for name, what in EVENTS:
-        yield f'{what:40}' + cell(get('unpatched', 1, name)[0], 10) + added('nopks', name, name) + \
-              added('on', name, name) + cell(get('on', 1, name)[2], 8) + \
-              added('on', opened(name), name) + cell(get('on', 1, opened(name))[2], 8)
+        yield f'{what:40}' + cell(get('unpatched', 1, name)[0], 10) + \
+              added_cell(figures, 'nopks', name) + \
+              added_cell(figures, 'on', name) + cell(get('on', 1, name)[2], 8) + \
+              added_cell(figures, 'on', opened(name)) + cell(get('on', 1, opened(name))[2], 8)
     yield f'{"two switches, one of two open":40}{"":38}' + \
-          added('on', 'switch-one-open', 'switch') + cell(get('on', 1, 'switch-one-open')[2], 8)
+          added_cell(figures, 'on', 'switch-one-open') + cell(get('on', 1, 'switch-one-open')[2], 8)
     yield ''
     for name, what in (('window', 'Window, with so many keys open'),
                        ('switch-crowd', 'Two switches, with so many threads'),
@@ -111,21 +129,19 @@ def table(about, figures):
 
 
 def excerpt(about, figures):
-    """The lines of what the cover letter quotes."""
-    ways, events = dict(WAYS), dict(EVENTS)
-
+    """The lines of it that the cover letter quotes, without the columns that make it wide."""
     yield about
     yield ''
-    yield f'{"To let code write, and not any more":38}{"1 CPU":>10}{"2 CPUs":>10}{"4 CPUs":>10}'
-    for name in ('window', 'cr0-wp', 'set-memory-vmalloc'):
-        yield f'{ways[name]:38}' + ''.join(
-            f'{figures["on", cpus, name, int(name == "window")][0]:>10}' for cpus in (1, 2, 4))
+    yield WAYS_HEAD
+    for name, what in WAYS:
+        if name in ('window', 'cr0-wp', 'set-memory-vmalloc'):
+            yield ways_line(figures, what, name)
     yield ''
-    yield f'{"Added to an unpatched kernel, 1 CPU":38}{"nopks":>10}{"closed":>10}{"open":>10}'
-    for name in ('int3', 'timer', 'nmi', 'switch', 'syscall'):
-        keys = ('nopks', 1, name, 0), ('on', 1, name, 0), ('on', 1, opened(name), 0)
-        yield f'{events[name]:38}' + ''.join(
-            f'{added(figures, key)[0]:>+10}' if key in figures else f'{"-":>10}' for key in keys)
+    yield f'{EVENTS_HEAD}{"nopks":>10}{"closed":>10}{"open":>10}'
+    for name, what in EVENTS:
+        if name in ('int3', 'timer', 'nmi', 'switch', 'syscall'):
+            yield f'{what:40}' + added_cell(figures, 'nopks', name) + \
+                  added_cell(figures, 'on', name) + added_cell(figures, 'on', opened(name))
 
 
 def size_table(parts):
@@ -152,8 +168,7 @@ def block(name, rows):
 
 def plots(folder, figures):
     """What the documentation shows."""
-    ways = [(what, *(figures.get(('on', cpus, name, int(name == 'window')), ('NaN',))[0]
-                     for cpus in (1, 2, 4))) for name, what in WAYS if 'same' not in name]
+    ways = [(what, *on_each(figures, name, 'NaN')) for name, what in WAYS if 'same' not in name]
     gnuplot(folder, 'ways', block('ways', ways) + '''
 set title "Instructions to let code write to a page, and not any more"
 set style data histograms
