@@ -232,8 +232,7 @@ static unsigned int dice(unsigned int sides)
 
 /* What oopses, warns or uses up the keys on purpose; test_pks -d has these. */
 static const char *const on_purpose[] = {
-	"stray-write", "stray-read", "readonly-write", "leave-open-warn", "unpin", "misuse",
-	"warn", "epochs",
+	"stray-write", "stray-read", "readonly-write", "unpin", "misuse", "warn", "epochs",
 	/* There is one for all files, so two processes at once disturb each other. */
 	"watch-tick",
 	/* Nobody here wakes the machine; test_pks -s has it. */
