@@ -201,7 +201,7 @@ static void show(const struct node *n)
 	printf("  CPU %d thread %d", this_cpu, (int)(me - threads));
 	for (int i = 1; i <= me->level; i++)
 		printf(" > %s", kind_names[me->kinds[i]]);
-	printf(" | rights %08x epoch %u | pkrs_msr %08x | MSR %08x | @%lx", rights(), epoch_of_rights(),
+	printf(" | rights %08x epoch %u | pkrs_cache %08x | MSR %08x | @%lx", rights(), epoch_of_rights(),
 	       cached(), msr, n->regs.ip);
 	switch (n->moves[n->now]) {
 	case STRIKE_INTERRUPT ... STRIKE_IPI:

@@ -42,7 +42,7 @@ struct cpu {
 	struct regs regs;
 	struct thread *thread;
 	void *task;
-	unsigned int pkrs_msr, msr;
+	unsigned int pkrs_cache, msr;
 	int ipi;			/* 1 on its way, 2 being handled */
 	enum halted halted;
 };

@@ -437,7 +437,7 @@ const char *scenario(int number)
 		t->state = i >= 2 || !scenarios[number].run[i] ? DONE : READY;
 	}
 	for (i = 0; i < CPUS; i++) {
-		cpus[i].pkrs_msr = cpus[i].msr = PKRS_INIT_VALUE;
+		cpus[i].pkrs_cache = cpus[i].msr = PKRS_INIT_VALUE;
 		cpus[i].thread = &threads[2 + i];
 		cpus[i].task = &tasks[2 + i];
 		cpus[i].regs = threads[2 + i].regs;
@@ -445,7 +445,7 @@ const char *scenario(int number)
 	this_cpu = 0;
 	me = cpus[0].thread;
 	current_task = cpus[0].task;
-	pkrs_msr = msr = PKRS_INIT_VALUE;
+	pkrs_cache = msr = PKRS_INIT_VALUE;
 	return scenarios[number].name;
 }
 
@@ -488,22 +488,22 @@ void *task_of(struct thread *thread)
 
 unsigned int rights(void) { return current_task->thread.pks.pkrs; }
 unsigned int epoch_of_rights(void) { return current_task->thread.pks.epoch; }
-unsigned int cached(void) { return pkrs_msr; }
+unsigned int cached(void) { return pkrs_cache; }
 unsigned int epoch(void) { return pks_epoch; }
 
 /* The turn goes from one CPU to another; the registers are the explorer's. */
 void exchange(struct cpu *out, struct cpu *in)
 {
 	me->atomic_depth = atomic_depth;
-	*out = (struct cpu){ .regs = out->regs, .thread = me, .task = current_task, .pkrs_msr = pkrs_msr,
+	*out = (struct cpu){ .regs = out->regs, .thread = me, .task = current_task, .pkrs_cache = pkrs_cache,
 			     .msr = msr, .ipi = out->ipi, .halted = out->halted };
 	me = in->thread;
 	current_task = in->task;
-	pkrs_msr = in->pkrs_msr;
+	pkrs_cache = in->pkrs_cache;
 	msr = in->msr;
 	/* What is nowhere in use is not to make states differ. */
 	in->task = NULL;
-	in->pkrs_msr = in->msr = 0;
+	in->pkrs_cache = in->msr = 0;
 	atomic_depth = me->atomic_depth;
 	this_cpu = in - cpus;
 }

@@ -1379,7 +1379,7 @@ static void step_set(struct kunit *test, int pkey, int rights, int retire, unsig
 	preempt_disable();
 	step_setter(pkey, rights, tf);
 	msr = pks_rdmsr();
-	cached = this_cpu_read(pkrs_msr);
+	cached = this_cpu_read(pkrs_cache);
 	preempt_enable();
 	unregister_die_notifier(&step_nb);
 	if (step.stalled)

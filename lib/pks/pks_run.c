@@ -23,7 +23,7 @@
 
 #include "pks_test.h"
 
-/* A probe that notes with what rights the probed code ran, and if pkrs_msr was unknown. */
+/* A probe that notes with what rights the probed code ran, and if pkrs_cache was unknown. */
 struct run_probe {
 	struct kprobe	kp;
 	u32		pkrs;
@@ -259,7 +259,7 @@ static int run_probe_pre(struct kprobe *kp, struct pt_regs *regs)
 	/* Without an exception the handler has the rights of the code itself. */
 	if (kprobe_ftrace(kp)) {
 		probe->pkrs = pks_rdmsr();
-		probe->unknown = this_cpu_read(pkrs_msr) == PKRS_UNKNOWN;
+		probe->unknown = this_cpu_read(pkrs_cache) == PKRS_UNKNOWN;
 	} else {
 		probe->pkrs = pks_regs_pkrs(regs);
 		probe->unknown = pks_frame(regs)->pkrs & PKRS_IN_FLIGHT;

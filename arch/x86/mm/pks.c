@@ -24,11 +24,11 @@
 #include <asm/pks.h>
 
 /* Unknown until pks_boot_live() or pks_init_cpu() has run on the CPU. */
-DEFINE_PER_CPU(u32, pkrs_msr) = PKRS_UNKNOWN;
-EXPORT_PER_CPU_SYMBOL_GPL(pkrs_msr);
+DEFINE_PER_CPU(u32, pkrs_cache) = PKRS_UNKNOWN;
+EXPORT_PER_CPU_SYMBOL_GPL(pkrs_cache);
 
-DEFINE_STATIC_KEY_FALSE_RO(pks_key);
-EXPORT_SYMBOL_GPL(pks_key);
+DEFINE_STATIC_KEY_FALSE_RO(pks_hooks_live);
+EXPORT_SYMBOL_GPL(pks_hooks_live);
 
 u16 pks_epoch __read_mostly;
 
@@ -60,7 +60,7 @@ static __always_inline u64 pks_revalidate(u64 word)
 }
 
 /**
- * pks_load() - Bring rights that were put aside up to date, and into IA32_PKRS
+ * pks_revalidate_and_write() - Bring rights that were put aside up to date, and into IA32_PKRS
  * @tsk: the current thread, whose they are
  *
  * Put aside by a context switch or in an exception frame, they may name a key
@@ -72,10 +72,10 @@ static __always_inline u64 pks_revalidate(u64 word)
  * Context: interrupts off, or what is written could be older than what it
  * replaces; exception exit code included.
  */
-noinstr void pks_load(struct task_struct *tsk)
+noinstr void pks_revalidate_and_write(struct task_struct *tsk)
 {
 	WRITE_ONCE(tsk->thread.pks.word, pks_revalidate(READ_ONCE(tsk->thread.pks.word)));
-	pks_sync(tsk);
+	pks_write_msr(tsk);
 }
 
 /**
@@ -86,7 +86,7 @@ noinstr void pks_load(struct task_struct *tsk)
 noinstr void pks_close_all(void)
 {
 	WRITE_ONCE(current->thread.pks.pkrs, PKRS_INIT_VALUE);
-	pks_sync(current);
+	pks_write_msr(current);
 }
 
 /**
@@ -108,7 +108,7 @@ noinstr void __pks_enter(struct pt_regs *regs)
 }
 
 /* The interrupted rights become those of the context. Did that execute a WRMSR? */
-static __always_inline bool pks_put_back(struct pt_regs *regs)
+static __always_inline bool pks_restore_frame(struct pt_regs *regs)
 {
 	union pks_rights r = { .word = pks_frame(regs)->word };
 	bool in_flight = r.pkrs & PKRS_IN_FLIGHT;
@@ -117,7 +117,7 @@ static __always_inline bool pks_put_back(struct pt_regs *regs)
 	r.ss = 0;
 
 	WRITE_ONCE(current->thread.pks.word, r.word);
-	pks_load(current);
+	pks_revalidate_and_write(current);
 
 	return in_flight;
 }
@@ -128,7 +128,7 @@ static __always_inline bool pks_put_back(struct pt_regs *regs)
  *
  * If the interrupted context was about to execute WRMSR, it still will,
  * possibly with rights to a key that was retired meanwhile. Until it has looked
- * again, an interruption must write the MSR whatever it wants, so pkrs_msr goes
+ * again, an interruption must write the MSR whatever it wants, so pkrs_cache goes
  * back to unknown.
  *
  * Context: exception exit code, interrupts off.
@@ -137,8 +137,8 @@ noinstr void __pks_exit(struct pt_regs *regs)
 {
 	if (user_mode(regs))
 		pks_close_all();
-	else if (unlikely_notrace(pks_put_back(regs)))
-		this_cpu_write(pkrs_msr, PKRS_UNKNOWN);
+	else if (unlikely_notrace(pks_restore_frame(regs)))
+		this_cpu_write(pkrs_cache, PKRS_UNKNOWN);
 }
 
 /**
@@ -147,7 +147,7 @@ noinstr void __pks_exit(struct pt_regs *regs)
  * @addr: the word, which that context may read
  *
  * For fixups that do what the context was about to do. Interrupts are off, as
- * pks_load() needs that; nothing that can be instrumented runs.
+ * pks_revalidate_and_write() needs that; nothing that can be instrumented runs.
  *
  * Context: the handler that @regs was passed to, which has no key open.
  * Return: the word. If the context may not read it after all, the access faults as
@@ -161,7 +161,7 @@ noinstr unsigned long pks_read_as(struct pt_regs *regs, const unsigned long *add
 		return READ_ONCE(*addr);
 
 	raw_local_irq_save(flags);
-	pks_put_back(regs);
+	pks_restore_frame(regs);
 	word = READ_ONCE(*addr);
 	pks_close_all();
 	raw_local_irq_restore(flags);
@@ -173,7 +173,7 @@ static void pks_retire_ipi(void *unused)
 {
 	lockdep_assert_irqs_disabled();
 
-	pks_load(current);
+	pks_revalidate_and_write(current);
 }
 
 /**
@@ -331,7 +331,7 @@ void __init pks_boot_live(void)
 		return;
 
 	guard(irqsave)();
-	static_branch_enable(&pks_key);
+	static_branch_enable(&pks_hooks_live);
 	/* The first thread's rights, and with them the MSR, are set here. */
 	pks_close_all();
 }
@@ -339,7 +339,7 @@ void __init pks_boot_live(void)
 /**
  * pks_init_cpu() - Make IA32_PKRS of this CPU match the current thread
  *
- * INIT keeps the MSR, RESET clears it, so after bring-up or resume pkrs_msr
+ * INIT keeps the MSR, RESET clears it, so after bring-up or resume pkrs_cache
  * may be a lie.
  *
  * Context: interrupts off, before CR4.PKS is set on a CPU that comes up, which
@@ -351,6 +351,6 @@ noinstr void pks_init_cpu(void)
 	if (!pks_enabled())
 		return;
 
-	this_cpu_write(pkrs_msr, PKRS_UNKNOWN);
-	pks_load(current);
+	this_cpu_write(pkrs_cache, PKRS_UNKNOWN);
+	pks_revalidate_and_write(current);
 }

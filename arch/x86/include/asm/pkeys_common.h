@@ -17,12 +17,6 @@
 
 #define PKR_SHIFT(pkey)		((pkey) * PKR_BITS_PER_PKEY)
 
-/*
- * PKRU at first: key 0 open, access to keys 1-15 disabled. Pages without a key of
- * their own have key 0, so its bits are never set.
- */
-#define PKR_INIT_VALUE		0x55555554u
-
 #ifndef __ASSEMBLY__
 
 #include <linux/types.h>

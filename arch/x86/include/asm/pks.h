@@ -43,18 +43,18 @@ struct task_struct;
 #define PKRS_IN_FLIGHT	PKR_AD_BIT
 
 /* What IA32_PKRS of this CPU holds, or PKRS_UNKNOWN. */
-DECLARE_PER_CPU(u32, pkrs_msr);
+DECLARE_PER_CPU(u32, pkrs_cache);
 
 /* Raised each time a key is retired. */
 extern u16 pks_epoch;
 
 void __pks_enter(struct pt_regs *regs);
 void __pks_exit(struct pt_regs *regs);
-void pks_load(struct task_struct *tsk);
+void pks_revalidate_and_write(struct task_struct *tsk);
 void pks_close_all(void);
 void pks_bad_key(int pkey);
 
-DECLARE_STATIC_KEY_FALSE(pks_key);
+DECLARE_STATIC_KEY_FALSE(pks_hooks_live);
 
 /*
  * The hooks are live, and have been since before there was a second thread.
@@ -65,7 +65,7 @@ DECLARE_STATIC_KEY_FALSE(pks_key);
  */
 static __always_inline bool pks_enabled(void)
 {
-	return static_branch_likely(&pks_key);
+	return static_branch_likely(&pks_hooks_live);
 }
 
 /* The CPU checks keys. It does in the self-test, ahead of pks_enabled(). */
@@ -91,7 +91,7 @@ no:
 static __always_inline bool pks_msr_is(u32 pkrs)
 {
 	asm goto("cmpl %[pkrs], " __percpu_arg([msr]) "\n\tjne %l[no]"
-		 : : [msr] "m" (__my_cpu_var(pkrs_msr)), [pkrs] "ri" (pkrs) : : no);
+		 : : [msr] "m" (__my_cpu_var(pkrs_cache)), [pkrs] "ri" (pkrs) : : no);
 	return true;
 no:
 	return false;
@@ -107,14 +107,14 @@ no:
  * An interruption between any two lines runs this function itself, on entry
  * and on exit, and finds one of these:
  *
- * - pkrs_msr is PKRS_UNKNOWN: it writes the MSR, whatever is in it.
- * - pkrs_msr is what the MSR holds: it writes if that is not what it wants.
+ * - pkrs_cache is PKRS_UNKNOWN: it writes the MSR, whatever is in it.
+ * - pkrs_cache is what the MSR holds: it writes if that is not what it wants.
  *
- * - pkrs_msr is @want and the MSR is more closed: a key was retired just ahead of
+ * - pkrs_cache is @want and the MSR is more closed: a key was retired just ahead of
  *   the last store. What is wrong then has a key open, and an entry wants all closed
  *   before anything else: it writes.
  *
- * Were pkrs_msr set to @want ahead of WRMSR, an interruption between the two
+ * Were pkrs_cache set to @want ahead of WRMSR, an interruption between the two
  * that wants the same value would skip its write and run with the old rights.
  * The thread may move to another CPU at any point, too; the context switch
  * made that CPU's MSR match.
@@ -122,7 +122,7 @@ no:
  * The interruption can leave thread.pks.pkrs more closed than it was if a key was
  * retired, which makes the value in @want stale: look again after the write.
  */
-static __always_inline void pks_sync(struct task_struct *tsk)
+static __always_inline void pks_write_msr(struct task_struct *tsk)
 {
 	u32 want = READ_ONCE(tsk->thread.pks.pkrs);
 
@@ -130,9 +130,9 @@ static __always_inline void pks_sync(struct task_struct *tsk)
 		return;
 
 	for (;;) {
-		this_cpu_write(pkrs_msr, PKRS_UNKNOWN);
+		this_cpu_write(pkrs_cache, PKRS_UNKNOWN);
 		native_wrmsr(MSR_IA32_PKRS, want, 0);
-		this_cpu_write(pkrs_msr, want);
+		this_cpu_write(pkrs_cache, want);
 		if (likely_notrace(pks_rights_are(tsk, want)))
 			return;
 		want = READ_ONCE(tsk->thread.pks.pkrs);
@@ -174,7 +174,7 @@ static __always_inline void pks_set_rights(int pkey, u32 rights)
 		asm volatile("andl %1, %0" : "+m" (tsk->thread.pks.pkrs)
 			     : "ri" (rol32(rights | ~PKR_RIGHTS_MASK, PKR_SHIFT(pkey)))
 			     : "memory");
-	pks_sync(tsk);
+	pks_write_msr(tsk);
 }
 
 /*
@@ -288,7 +288,7 @@ static __always_inline void pks_exit(struct pt_regs *regs)
  * If they are all closed, no key has to be retired from them, and they are
  * brought up to date all the same: what the thread opens next is not to be
  * taken for a right from an older epoch. An old pks_epoch is harmless here, see
- * pks_load().
+ * pks_revalidate_and_write().
  */
 static __always_inline void pks_switch_to(struct task_struct *next)
 {
@@ -297,7 +297,7 @@ static __always_inline void pks_switch_to(struct task_struct *next)
 
 	if (unlikely_notrace(!pks_rights_are(next, PKRS_INIT_VALUE) ||
 			     !pks_msr_is(PKRS_INIT_VALUE)))
-		pks_load(next);
+		pks_revalidate_and_write(next);
 	else
 		WRITE_ONCE(next->thread.pks.epoch, READ_ONCE(pks_epoch));
 }
@@ -328,14 +328,14 @@ static __always_inline void pks_assert_closed(void)
 }
 
 /*
- * RESET is about to open all keys, and pkrs_msr must not claim otherwise if an exception or
+ * RESET is about to open all keys, and pkrs_cache must not claim otherwise if an exception or
  * NMI strikes ahead of pks_init_cpu() in resume. What strikes ahead of RESET writes the MSR
- * and leaves PKRS_UNKNOWN, as it does in pks_sync().
+ * and leaves PKRS_UNKNOWN, as it does in pks_write_msr().
  */
 static __always_inline void pks_suspend_cpu(void)
 {
 	if (pks_enabled())
-		this_cpu_write(pkrs_msr, PKRS_UNKNOWN);
+		this_cpu_write(pkrs_cache, PKRS_UNKNOWN);
 }
 
 void pks_boot_init(void);

@@ -10,7 +10,7 @@
  * union pks_rights - the rights of one kernel context to the keys 1-15
  * @word:	all of it, to be loaded and stored at once
  * @ss:		SS selector in an IDT exception frame, zero elsewhere
- * @epoch:	the key epoch that @pkrs was last valid in, see pks_load()
+ * @epoch:	the key epoch that @pkrs was last valid in, see pks_revalidate_and_write()
  * @pkrs:	the value for IA32_PKRS
  *
  * Lives in thread_struct for the context that runs and in the exception frame

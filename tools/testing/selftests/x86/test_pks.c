@@ -329,7 +329,7 @@ static void test_suspend(long seconds)
 	write_file(WAKEALARM, "0");
 	if (err)
 		ksft_print_msg("%s\n", err == -EACCES ? "the thread resumed with other rights" :
-				       err == -ESTALE ? "pkrs_msr outlasted the RESET" :
+				       err == -ESTALE ? "pkrs_cache outlasted the RESET" :
 							strerror(-err));
 
 	ksft_test_result(ok && !err && slept >= 1 && !run(fd, "cpus") &&
