@@ -47,8 +47,8 @@ static __always_inline u64 pks_revalidate(u64 word)
 		return word;
 
 	/*
-	 * Both bits: a pks_mk_readonly() that was interrupted has set WD and goes
-	 * on to clear AD. Without WD that would allow writes.
+	 * Close with both bits. An interrupted pks_mk_readonly() has set WD and goes
+	 * on to clear AD: without WD that would allow writes.
 	 */
 	for (pkey = 1; pkey < PKR_NR_PKEYS; pkey++) {
 		if (READ_ONCE(pks_retired[pkey]) > r.epoch)
@@ -60,17 +60,17 @@ static __always_inline u64 pks_revalidate(u64 word)
 }
 
 /**
- * pks_revalidate_and_write() - Bring rights that were put aside up to date, and into IA32_PKRS
- * @tsk: the current thread, whose they are
+ * pks_revalidate_and_write() - Bring saved rights up to date and write them to IA32_PKRS
+ * @tsk: the current thread, whose thread_struct has them
  *
- * Put aside by a context switch or in an exception frame, they may name a key
- * that was retired meanwhile and has a new owner now.
+ * The rights were saved by a context switch or in an exception frame. A key that they
+ * name may have been retired since, and have a new owner now.
  *
- * Reading an old pks_epoch is harmless: pks_retire_key() has not finished then,
- * and its IPI still comes to this CPU and loads what runs there.
+ * Reading an old pks_epoch is harmless: pks_retire_key() has not finished then. Its IPI
+ * still comes to this CPU and revalidates the rights of what runs there.
  *
- * Context: interrupts off, or what is written could be older than what it
- * replaces; exception exit code included.
+ * Context: interrupts disabled; an IPI between the load and the store would be
+ * overwritten with older rights. May be called from exception exit code.
  */
 noinstr void pks_revalidate_and_write(struct task_struct *tsk)
 {
@@ -90,10 +90,12 @@ noinstr void pks_close_all(void)
 }
 
 /**
- * __pks_enter() - Put the interrupted rights aside, where not all keys are closed
+ * __pks_enter() - Save the interrupted rights in the frame and close all keys
  * @regs: the exception frame
  *
- * Context: exception entry code, interrupts off.
+ * The slow path of pks_enter(), for when a key is open or the MSR is being written.
+ *
+ * Context: exception entry code, interrupts disabled.
  */
 noinstr void __pks_enter(struct pt_regs *regs)
 {
@@ -107,7 +109,10 @@ noinstr void __pks_enter(struct pt_regs *regs)
 	pks_close_all();
 }
 
-/* The interrupted rights become those of the context. Did that execute a WRMSR? */
+/*
+ * Make the interrupted rights those of the current context. Returns true if the frame
+ * was saved while an MSR write was in flight.
+ */
 static __always_inline bool pks_restore_frame(struct pt_regs *regs)
 {
 	union pks_rights r = { .word = pks_frame(regs)->word };
@@ -123,15 +128,15 @@ static __always_inline bool pks_restore_frame(struct pt_regs *regs)
 }
 
 /**
- * __pks_exit() - Put them back, likewise
+ * __pks_exit() - Restore the rights of the interrupted context from its exception frame
  * @regs: the exception frame
  *
- * If the interrupted context was about to execute WRMSR, it still will,
- * possibly with rights to a key that was retired meanwhile. Until it has looked
- * again, an interruption must write the MSR whatever it wants, so pkrs_cache goes
- * back to unknown.
+ * If the exception struck in pks_write_msr() between its load of @want and its WRMSR,
+ * that WRMSR still comes and may write rights that were revoked in between;
+ * pks_write_msr() corrects that afterwards. Until then pkrs_cache must read
+ * PKRS_UNKNOWN, so that every further exception writes the MSR.
  *
- * Context: exception exit code, interrupts off.
+ * Context: exception exit code, interrupts disabled.
  */
 noinstr void __pks_exit(struct pt_regs *regs)
 {
@@ -146,12 +151,12 @@ noinstr void __pks_exit(struct pt_regs *regs)
  * @regs: the frame of an exception that came from kernel mode
  * @addr: the word, which that context may read
  *
- * For fixups that do what the context was about to do. Interrupts are off, as
- * pks_revalidate_and_write() needs that; nothing that can be instrumented runs.
+ * For exception table fixups that read in place of the code that faulted. Interrupts are
+ * disabled, as pks_revalidate_and_write() requires. Nothing that can be instrumented
+ * runs with those rights.
  *
  * Context: the handler that @regs was passed to, which has no key open.
- * Return: the word. If the context may not read it after all, the access faults as
- * any of a handler does.
+ * Return: the word. If the context may not read it, the access faults.
  */
 noinstr unsigned long pks_read_as(struct pt_regs *regs, const unsigned long *addr)
 {
@@ -180,19 +185,26 @@ static void pks_retire_ipi(void *unused)
  * pks_retire_key() - Take the rights to a key from all contexts
  * @pkey: the key
  *
- * A right can hide in three places. In the thread_struct of a thread that is
- * not running, and in an exception frame, it carries an older epoch and is
- * closed when it is loaded. In the thread that runs on a CPU it is reached by
- * the IPI: the interrupted rights are in the frame then, and the handler
- * returns through pks_exit(). If they are all closed, that leaves the thread's
- * epoch alone, and the handler has brought it up to date. Once every CPU has
- * run the IPI, nothing that executes has the right, or an epoch from before the
- * retirement that would take it from the key's next owner.
+ * A right can be in three places:
  *
- * Context: process context with the lock of the keys and cpus_read_lock()
- * held: a CPU that comes up takes the current epoch along.
- * Return: false if the epochs are used up. A wrapped epoch would make old
- * rights look new, so the key must not be handed out again.
+ * - In the thread_struct of a thread that does not run. It carries an older epoch and is
+ *   closed when the thread runs next.
+ * - In an exception frame. It carries an older epoch and is closed when the handler
+ *   returns.
+ * - In the thread that runs on a CPU. The IPI reaches it: the interrupted rights are in
+ *   the frame then, and the handler returns through pks_exit().
+ *
+ * If the thread has all keys closed, pks_exit() does not touch its epoch;
+ * pks_revalidate_and_write() in the IPI handler has updated it already. When every CPU
+ * has run the IPI, nothing that executes has the right. Nor does it have an older epoch,
+ * which would take the right from the key's next owner.
+ *
+ * A CPU that comes up at the same time is all closed, and its first context switch
+ * updates the epoch.
+ *
+ * Context: process context with the lock of the keys and cpus_read_lock() held.
+ * Return: false, after a message, if the epochs are used up. A wrapped epoch would make
+ * old rights look new, so the key must not be handed out again.
  */
 bool pks_retire_key(int pkey)
 {
@@ -202,7 +214,7 @@ bool pks_retire_key(int pkey)
 		return false;
 
 	WRITE_ONCE(pks_retired[pkey], pks_epoch + 1);
-	/* Who sees the epoch sees the retirement. */
+	/* Pairs with the acquire in pks_revalidate(): who sees the epoch sees the retirement. */
 	smp_store_release(&pks_epoch, pks_epoch + 1);
 	on_each_cpu(pks_retire_ipi, NULL, 1);
 
@@ -236,8 +248,8 @@ static bool __init pks_probe(u32 *page, u32 pkrs, bool readable, bool writable)
 }
 
 /*
- * Take real faults on a page with a key. A hypervisor that offers the bits but
- * does not enforce them must not go unnoticed.
+ * Take real faults on a page with a key, to find a hypervisor that offers CR4.PKS and the
+ * MSR but does not enforce keys.
  */
 static const char * __init pks_self_test(void)
 {
@@ -268,7 +280,7 @@ static const char * __init pks_try_enable(void)
 {
 	const char *err;
 
-	/* The MSR first: it decides from the moment that CR4.PKS is set. */
+	/* The MSR counts from the moment that CR4.PKS is set, so write it first. */
 	if (wrmsr_safe(MSR_IA32_PKRS, PKRS_INIT_VALUE, 0))
 		return "IA32_PKRS cannot be written";
 
@@ -317,13 +329,13 @@ void __init pks_boot_init(void)
 /**
  * pks_boot_live() - Make the hooks live if PKS is on
  *
- * They are patched one by one. An interrupt in between would find its exit
- * live and not its entry, and take for rights what the CPU left in the frame.
- * With interrupts off an NMI still can; nobody has opened a key yet, and what
- * it does to the rights is overwritten.
+ * The hooks are patched one at a time. An interrupt that finds its exit hook patched but
+ * not its entry hook would restore rights that were never saved, so interrupts are off.
+ * An NMI can still do that. It is harmless, as no key is open yet and pks_close_all()
+ * overwrites the result.
  *
- * Context: boot CPU, its only thread, after alternatives are patched: until then
- * each frame is taken for one of the IDT's.
+ * Context: boot CPU, its only thread. Must run after alternatives are patched: before
+ * that, the code assumes the IDT frame layout even with FRED.
  */
 void __init pks_boot_live(void)
 {
@@ -332,19 +344,18 @@ void __init pks_boot_live(void)
 
 	guard(irqsave)();
 	static_branch_enable(&pks_hooks_live);
-	/* The first thread's rights, and with them the MSR, are set here. */
+	/* The first thread gets its rights here, and the MSR with them. */
 	pks_close_all();
 }
 
 /**
  * pks_init_cpu() - Make IA32_PKRS of this CPU match the current thread
  *
- * INIT keeps the MSR, RESET clears it, so after bring-up or resume pkrs_cache
- * may be a lie.
+ * INIT keeps the MSR, RESET clears it, and another kernel may have written it. So after
+ * bring-up or resume pkrs_cache says nothing about the MSR.
  *
- * Context: interrupts off, before CR4.PKS is set on a CPU that comes up, which
- * can't take an exception yet, or as soon as per-CPU data can be accessed on
- * one that resumes.
+ * Context: interrupts disabled. On a CPU that comes up: before CR4.PKS is set; it can't
+ * take an exception yet. On one that resumes: as soon as it has per-CPU data.
  */
 noinstr void pks_init_cpu(void)
 {

@@ -11,6 +11,8 @@
 
 #include <linux/types.h>
 
+#include <asm/pks_types.h>
+
 struct pt_regs;
 struct task_struct;
 
@@ -28,18 +30,20 @@ struct task_struct;
 #include <asm/cpufeature.h>
 #include <asm/fred.h>
 #include <asm/msr.h>
-#include <asm/pks_types.h>
 #include <asm/processor.h>
 #include <asm/ptrace.h>
 #include <asm/tlbflush.h>
 
 /*
- * No rights have this value, as key 0 is never closed: the MSR is being
- * written, or is lost in a reset.
+ * The content of the MSR is not known: a write is in flight, or RESET may have
+ * changed it. No rights have this value, as key 0 is never closed.
  */
 #define PKRS_UNKNOWN	0xffffffffu
 
-/* In the PKRS of a frame, likewise: it interrupted such a write. */
+/*
+ * In the PKRS of an exception frame: pkrs_cache was PKRS_UNKNOWN when the
+ * exception struck. This is the AD bit of key 0, which no rights have set.
+ */
 #define PKRS_IN_FLIGHT	PKR_AD_BIT
 
 /* What IA32_PKRS of this CPU holds, or PKRS_UNKNOWN. */
@@ -68,16 +72,16 @@ static __always_inline bool pks_enabled(void)
 	return static_branch_likely(&pks_hooks_live);
 }
 
-/* The CPU checks keys. It does in the self-test, ahead of pks_enabled(). */
+/* The CPU checks keys. In the self-test it does so before pks_enabled() says so. */
 static inline bool pks_enforced(void)
 {
 	return cr4_read_shadow() & X86_CR4_PKS;
 }
 
 /*
- * READ_ONCE() and a comparison would do as well, and be two instructions: these are
- * in each setter and each exception. What calls them in code that must not be
- * instrumented uses likely_notrace(), as likely() can be a call of the branch tracer.
+ * One CMP with memory, where READ_ONCE() and a comparison are a load and a CMP. That
+ * saves an instruction in each setter and two in each exception. Callers in noinstr code
+ * must use likely_notrace(), as likely() can be a call of the branch tracer.
  */
 static __always_inline bool pks_rights_are(struct task_struct *tsk, u32 pkrs)
 {
@@ -98,29 +102,32 @@ no:
 }
 
 /*
- * Make IA32_PKRS match the rights of @tsk, the current thread.
+ * Make IA32_PKRS match the rights of @tsk, which must be the current thread. It is passed,
+ * as the compiler may keep an old value of current over the switch in __switch_to().
  *
- * WRMSR to PKRS is not serializing, but no later access that it governs runs
- * before it, not even transiently (SDM vol. 3, "Protection Keys for Supervisor
- * Pages"), so no fence follows.
+ * WRMSR to PKRS does not serialize, but no later access that it governs executes before
+ * it, not even transiently (SDM vol. 3, "Protection Keys for Supervisor Pages"). So no
+ * fence follows. The rule does not cover the branch around the WRMSR: a CPU that
+ * mispredicts it runs what follows transiently with the old rights.
  *
- * An interruption between any two lines runs this function itself, on entry
- * and on exit, and finds one of these:
+ * An interruption between any two lines calls this function on entry and on exit. It
+ * finds one of three states:
  *
- * - pkrs_cache is PKRS_UNKNOWN: it writes the MSR, whatever is in it.
+ * - pkrs_cache is PKRS_UNKNOWN: it writes the MSR, whatever that holds.
  * - pkrs_cache is what the MSR holds: it writes if that is not what it wants.
+ * - pkrs_cache == @want, but the MSR is more closed: a key was retired just before the
+ *   last store. That is harmless: @want then has a key open, so an entry, which wants
+ *   all keys closed, does not match and writes.
  *
- * - pkrs_cache is @want and the MSR is more closed: a key was retired just ahead of
- *   the last store. What is wrong then has a key open, and an entry wants all closed
- *   before anything else: it writes.
- *
- * Were pkrs_cache set to @want ahead of WRMSR, an interruption between the two
+ * pkrs_cache must not be set to @want ahead of WRMSR. An interruption between the two
  * that wants the same value would skip its write and run with the old rights.
- * The thread may move to another CPU at any point, too; the context switch
- * made that CPU's MSR match.
  *
- * The interruption can leave thread.pks.pkrs more closed than it was if a key was
- * retired, which makes the value in @want stale: look again after the write.
+ * The thread may move to another CPU at any point. The context switch has made the MSR
+ * of that CPU match.
+ *
+ * If a key is retired after @want was read, the interruption that brings this closes
+ * the key in thread.pks.pkrs, and the WRMSR below opens it again. So look at
+ * thread.pks.pkrs once more after the write.
  */
 static __always_inline void pks_write_msr(struct task_struct *tsk)
 {
@@ -142,14 +149,13 @@ static __always_inline void pks_write_msr(struct task_struct *tsk)
 /*
  * Set the two bits of @pkey in the rights of the current context.
  *
- * An interruption puts back what it found, or that with retired keys closed. A
- * value that is read, changed and written back could undo the latter, so each
- * step is one instruction; only this CPU counts, so none needs a lock prefix.
- * Bits are set before others are cleared: no state in between grants what
- * neither the old nor the new rights do.
+ * An exception restores the rights it found, minus retired keys. A read-modify-write in
+ * C could undo that removal, so each step is one instruction. No LOCK prefix: only this
+ * CPU accesses them. Bits are set before others are cleared, so that no intermediate
+ * state grants more than the old or the new rights.
  *
- * For the compiler each step is a barrier, as the rights can change with it, by
- * an interruption, and not only with the WRMSR.
+ * Each step clobbers memory: no access may move over it, as an interruption right after
+ * the step can already change the MSR.
  */
 static __always_inline void pks_set_rights(int pkey, u32 rights)
 {
@@ -158,9 +164,6 @@ static __always_inline void pks_set_rights(int pkey, u32 rights)
 	if (!pks_enabled())
 		return;
 
-	compiletime_assert(!__builtin_constant_p(pkey) ||
-			   (pkey > 0 && pkey < PKR_NR_PKEYS),
-			   "protection key out of range 1-15");
 	if (unlikely(pkey <= 0 || pkey >= PKR_NR_PKEYS)) {
 		pks_bad_key(pkey);
 		return;
@@ -193,9 +196,9 @@ static __always_inline union pks_rights *pks_frame(struct pt_regs *regs)
 }
 
 /*
- * The same place for the fast paths, which only need its PKRS. An alternative says
- * which it is, so that it takes no jump to find out, as it does in pks_frame(). Not
- * for use before alternatives are patched: until then it is that of the IDT.
+ * The PKRS in a frame, for the fast paths. An alternative chooses the layout of the
+ * frame, which takes no jump, unlike pks_frame(). Not for use before alternatives are
+ * patched: until then it is the layout of the IDT, even with FRED.
  */
 #define PKS_FRAME_IDT	offsetof(struct pt_regs, pks.pkrs)
 #ifdef CONFIG_X86_FRED
@@ -232,9 +235,10 @@ no:
  * pks_regs_pkrs() - PKRS of the kernel context that an exception interrupted
  * @regs: registers of an exception, interrupt or NMI that came from kernel mode
  *
- * Context: any, as long as the handler runs that @regs was passed to.
- * Return: the value that IA32_PKRS gets back when the handler returns, keys
- * that are retired meanwhile aside.
+ * Context: any, as long as the handler runs that @regs was passed to. A copy of the
+ * registers does not have PKRS.
+ * Return: the value that IA32_PKRS gets back when the handler returns. Keys that are
+ * retired until then get closed in it.
  */
 static __always_inline u32 pks_regs_pkrs(struct pt_regs *regs)
 {
@@ -243,15 +247,14 @@ static __always_inline u32 pks_regs_pkrs(struct pt_regs *regs)
 
 /*
  * First act of an exception, interrupt or NMI, before anything that can be
- * instrumented.
+ * instrumented: close all keys, and save the interrupted rights in the frame.
  *
- * Most of the time all keys are closed, in the rights and in the MSR, and stay
- * so. All that is to do then is to say so in the frame, for pks_exit(). The
- * epoch in it is not looked at: rights that are all closed are always valid.
+ * Most of the time all keys are closed in the rights and in the MSR. All that is to do
+ * then is to say so in the frame, for pks_exit(). The epoch in the frame does not
+ * matter: no key has to be retired from rights that have all keys closed.
  *
- * A frame from user mode carries nothing. Rights that a thread took along to
- * user mode, a bug of the consumer, must not reach the handler either: they
- * end here.
+ * A frame from user mode carries nothing. A thread that took rights along to user mode,
+ * a bug of the consumer, loses them here, so that they do not reach the handler.
  */
 static __always_inline void pks_enter(struct pt_regs *regs)
 {
@@ -266,10 +269,12 @@ static __always_inline void pks_enter(struct pt_regs *regs)
 }
 
 /*
- * Last act, with interrupts off: the interrupted context gets back its rights.
- * User mode has none; there it is the last act of the handler, ahead of the
- * work that the thread does before it returns, so that nothing that the handler
- * opened is open to the thread.
+ * End of an exception, interrupt or NMI, with interrupts off: the interrupted context
+ * gets its rights back.
+ *
+ * Return to kernel mode: the very last step. Return to user mode: runs before the exit
+ * work, which belongs to the thread, so that the thread cannot use what the handler left
+ * open.
  */
 static __always_inline void pks_exit(struct pt_regs *regs)
 {
@@ -282,13 +287,12 @@ static __always_inline void pks_exit(struct pt_regs *regs)
 }
 
 /*
- * The current thread is @next from here on. Interrupts are off; an NMI finds
- * the rights of @next in its thread_struct and saves and restores those.
+ * The current thread is @next from here on. Interrupts are off. An NMI finds the rights
+ * of @next in its thread_struct, and saves and restores those.
  *
- * If they are all closed, no key has to be retired from them, and they are
- * brought up to date all the same: what the thread opens next is not to be
- * taken for a right from an older epoch. An old pks_epoch is harmless here, see
- * pks_revalidate_and_write().
+ * A thread with all keys closed has nothing to revoke, but its epoch is updated too.
+ * Otherwise a key that it opens next would look as if opened before the last retirement
+ * and be closed. Reading an old pks_epoch is harmless, see pks_revalidate_and_write().
  */
 static __always_inline void pks_switch_to(struct task_struct *next)
 {
@@ -320,7 +324,7 @@ static inline void pks_flush_thread(void)
 		pks_close_all();
 }
 
-/* A window has to be closed before the thread returns to user mode. */
+/* A window must be closed before the thread returns to user mode. */
 static __always_inline void pks_assert_closed(void)
 {
 	if (IS_ENABLED(CONFIG_DEBUG_ENTRY) && pks_enabled())
@@ -328,9 +332,10 @@ static __always_inline void pks_assert_closed(void)
 }
 
 /*
- * RESET is about to open all keys, and pkrs_cache must not claim otherwise if an exception or
- * NMI strikes ahead of pks_init_cpu() in resume. What strikes ahead of RESET writes the MSR
- * and leaves PKRS_UNKNOWN, as it does in pks_write_msr().
+ * RESET is about to open all keys, or another kernel to write the MSR. pkrs_cache must
+ * not claim to know the MSR when an exception or NMI strikes early in resume. What
+ * strikes before RESET writes the MSR and leaves pkrs_cache at PKRS_UNKNOWN, as it does
+ * in pks_write_msr().
  */
 static __always_inline void pks_suspend_cpu(void)
 {
