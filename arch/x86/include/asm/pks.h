@@ -343,6 +343,22 @@ static __always_inline void pks_suspend_cpu(void)
 		this_cpu_write(pkrs_cache, PKRS_UNKNOWN);
 }
 
+/*
+ * Close all keys in the MSR of a CPU that resumes and has no per-CPU data yet. pkrs_cache
+ * stays PKRS_UNKNOWN until pks_init_cpu().
+ */
+static __always_inline void pks_close_msr(void)
+{
+	if (pks_enabled())
+		native_wrmsr(MSR_IA32_PKRS, PKRS_INIT_VALUE, 0);
+}
+
+/* CR4.PKS where PKS is on: for code that must not load it ahead of the MSR. */
+static __always_inline unsigned long pks_cr4(void)
+{
+	return pks_enabled() ? X86_CR4_PKS : 0;
+}
+
 void pks_boot_init(void);
 void pks_boot_live(void);
 void pks_init_cpu(void);
@@ -366,6 +382,8 @@ static inline void pks_boot_init(void) { }
 static inline void pks_boot_live(void) { }
 static inline void pks_init_cpu(void) { }
 static inline void pks_suspend_cpu(void) { }
+static inline void pks_close_msr(void) { }
+static inline unsigned long pks_cr4(void) { return 0; }
 
 static inline unsigned long pks_read_as(struct pt_regs *regs, const unsigned long *addr)
 {
