@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Protection Keys Supervisor (PKS): close kernel pages to all code but the few
- * lines that mean to touch them. See Documentation/arch/x86/pks.rst.
+ * lines that mean to touch them. Documentation/arch/x86/pks.rst says how to use it,
+ * and what it does not stop.
  *
  * Without PKS, in the kernel or in the CPU, pks_key_alloc() fails, the other
- * functions do nothing and PAGE_KERNEL_PKEY() is PAGE_KERNEL: a consumer
- * compiles everywhere and falls back to pages without a key.
+ * functions do nothing and PAGE_KERNEL_PKEY() is PAGE_KERNEL. So a consumer
+ * compiles everywhere, and goes on with pages that have no key.
  */
 #ifndef _LINUX_PKS_H
 #define _LINUX_PKS_H
@@ -15,86 +16,95 @@
 
 #ifdef CONFIG_ARCH_ENABLE_SUPERVISOR_PKEYS
 
+#include <linux/bug.h>
+#include <linux/build_bug.h>
+
 #include <asm/pks.h>
 
 /**
  * pks_key_alloc() - Allocate a protection key for kernel pages
  * @name: the owner, as an oops and debugfs show it; copied, up to 15 characters
  *
- * The key is closed to every thread and every CPU, the caller included.
+ * When this returns, the key is closed to every thread and every CPU, the caller
+ * included. Keys are handed out in turn, so that one that was freed stays unused for as
+ * long as possible.
  *
- * Context: process context, may sleep.
+ * Each allocation and each pks_key_free() takes one of 65535 epochs. When these are used
+ * up, a message says so, and no key is handed out until the next boot.
+ *
+ * Context: process context, may sleep; not from a CPU hotplug callback, and not under a
+ * lock that one takes. Not before the end of arch_cpu_finalize_init().
+ * Cost: one IPI to every CPU.
  * Return:
  * * a key, 1-15
  * * -EOPNOTSUPP: the kernel or the CPU does not have PKS, or it is turned off
  * * -EINVAL: @name is NULL or empty
- * * -ENOSPC: all keys are taken
+ * * -ENOSPC: all keys are taken, or the epochs are used up
+ * * -EAGAIN: the kernel has not decided yet whether PKS is used; WARN_ONCE()
  */
 int pks_key_alloc(const char *name);
 
 /**
  * pks_key_free() - Give back a protection key
- * @pkey: a key from pks_key_alloc(); no page may have it any more, in the page
- *	  tables or in a TLB
+ * @pkey: a key from pks_key_alloc(); no page table may have it any more
  *
- * When this returns, no thread, no CPU and no interrupted context has a right
- * to the key left, and the next owner can be handed it. What still has a
- * window open to it finds it closed. Nobody may open it from this call on:
- * that would be open to the next owner's pages.
+ * When this returns, no thread, no CPU and no interrupted context has a right to the key
+ * left, and no TLB has a translation with it that vunmap() left there. A window that is
+ * still open to it finds it closed. Nobody may open the key after this call: it is
+ * closed again only when it is handed out next.
  *
- * After 65535 calls, keys are retired for good: rights to them stay, but nobody
- * gets them any more. A message says so, and the keys run out.
+ * See pks_key_alloc() for the number of calls that a boot has.
  *
  * A key that is not allocated triggers a WARN_ONCE() and changes nothing.
  *
- * Context: process context, may sleep; not from a CPU hotplug callback.
- * Cost: one IPI to every CPU.
+ * Context: process context, may sleep; not from a CPU hotplug callback, and not under a
+ * lock that one takes.
+ * Cost: one IPI to every CPU, and a TLB flush if vunmap() has left translations.
  */
 void pks_key_free(int pkey);
 
+/* A constant out of range fails the build. Others are checked when the setter runs. */
+#define PKS_CHECK_PKEY(pkey)						\
+	((pkey) + BUILD_BUG_ON_ZERO(PKR_IF_CONST(pkey, 1) <= 0 ||	\
+				    PKR_IF_CONST(pkey, 1) >= PKR_NR_PKEYS))
+
 /**
- * pks_mk_noaccess() - Close the pages of a key to this thread
+ * pks_mk_noaccess() - Close the pages of a key to the current context
  * @pkey: a key from pks_key_alloc()
  *
- * The rights are the calling context's own: those of a thread follow it from
- * CPU to CPU, an interrupt or exception handler starts with all keys closed,
- * and what it opens ends when it returns.
+ * The rights are those of the calling context. Those of a thread follow it from CPU to
+ * CPU. An exception, interrupt or NMI handler starts with all keys closed; what it opens
+ * ends when it returns. A threaded interrupt handler, ksoftirqd and a worker are
+ * threads: what a function leaves open there stays open to whatever the thread runs
+ * next.
  *
- * A key out of range fails the build if it is a constant. Otherwise it
- * triggers a WARN_ONCE() and changes nothing.
+ * A constant key out of range fails the build. Any other key out of range triggers a
+ * WARN_ONCE() and changes nothing. So objtool refuses a key that is not constant in code
+ * that must not call others: noinstr code, and after user_access_begin().
  *
  * Context: any: task, softirq, hardirq, NMI.
  * Cost: one WRMSR if the rights change. No fence and no TLB flush is needed.
  */
-static __always_inline void pks_mk_noaccess(int pkey)
-{
-	pks_set_rights(pkey, PKR_RIGHTS_MASK);
-}
+#define pks_mk_noaccess(pkey)	pks_set_rights(PKS_CHECK_PKEY(pkey), PKR_RIGHTS_MASK)
 
 /**
- * pks_mk_readonly() - Let this thread read the pages of a key
+ * pks_mk_readonly() - Let the current context read the pages of a key
  * @pkey: a key from pks_key_alloc()
  *
  * See pks_mk_noaccess() for whose rights change, contexts, cost and errors.
  */
-static __always_inline void pks_mk_readonly(int pkey)
-{
-	pks_set_rights(pkey, PKR_WD_BIT);
-}
+#define pks_mk_readonly(pkey)	pks_set_rights(PKS_CHECK_PKEY(pkey), PKR_WD_BIT)
 
 /**
- * pks_mk_readwrite() - Let this thread read and write the pages of a key
+ * pks_mk_readwrite() - Let the current context read and write the pages of a key
  * @pkey: a key from pks_key_alloc()
  *
- * Keep the window short, and close it before returning to user mode. Windows do not
- * nest: the first pks_mk_noaccess() closes the key, whoever opened it.
+ * Keep the window short, and close it before the thread returns to user mode. Windows do
+ * not nest: the first pks_mk_noaccess() closes the key, whoever opened it.
  *
  * See pks_mk_noaccess() for whose rights change, contexts, cost and errors.
  */
-static __always_inline void pks_mk_readwrite(int pkey)
-{
-	pks_set_rights(pkey, 0);
-}
+#define pks_mk_readwrite(pkey)	pks_set_rights(PKS_CHECK_PKEY(pkey), 0)
 
 #else /* !CONFIG_ARCH_ENABLE_SUPERVISOR_PKEYS */
 

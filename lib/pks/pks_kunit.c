@@ -256,7 +256,8 @@ static void pks_test_alloc(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, pks_key_alloc("one too many"), -ENOSPC);
 	/* An error is no key, not somebody else's. */
-	KUNIT_EXPECT_EQ(test, pgprot_val(PAGE_KERNEL_PKEY(-ENOSPC)), pgprot_val(PAGE_KERNEL));
+	pkey = -ENOSPC;
+	KUNIT_EXPECT_EQ(test, pgprot_val(PAGE_KERNEL_PKEY(pkey)), pgprot_val(PAGE_KERNEL));
 
 	/* The one that is given back is the one that comes next. */
 	pkey = keys[nr / 2];

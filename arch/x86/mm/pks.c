@@ -30,6 +30,8 @@ EXPORT_PER_CPU_SYMBOL_GPL(pkrs_cache);
 DEFINE_STATIC_KEY_FALSE_RO(pks_hooks_live);
 EXPORT_SYMBOL_GPL(pks_hooks_live);
 
+bool pks_decided __ro_after_init;
+
 u16 pks_epoch __read_mostly;
 
 /* The epoch in which each key was last retired. Older rights to it are void. */
@@ -210,8 +212,10 @@ bool pks_retire_key(int pkey)
 {
 	lockdep_assert_cpus_held();
 
-	if (pks_epoch == U16_MAX)
+	if (pks_epoch == U16_MAX) {
+		pr_warn_once("out of epochs: no key is handed out any more\n");
 		return false;
+	}
 
 	WRITE_ONCE(pks_retired[pkey], pks_epoch + 1);
 	/* Pairs with the acquire in pks_revalidate(): who sees the epoch sees the retirement. */
@@ -339,6 +343,7 @@ void __init pks_boot_init(void)
  */
 void __init pks_boot_live(void)
 {
+	pks_decided = true;
 	if (!boot_cpu_has(X86_FEATURE_PKS))
 		return;
 

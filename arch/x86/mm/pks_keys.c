@@ -12,32 +12,57 @@
 #include <linux/pks.h>
 #include <linux/seq_file.h>
 #include <linux/string.h>
+#include <linux/vmalloc.h>
 
 #define PKS_OWNER_LEN	16
 
-/* Empty: the key is free. Key 0 is what pages have that nobody gave a key. */
+/* Empty if the key is free. Pages that nobody gave a key have key 0. */
 static char pks_owner[PKR_NR_PKEYS][PKS_OWNER_LEN] = { "kernel" };
 static DEFINE_MUTEX(pks_keys_lock);
+
+/* The next free key after the last one handed out, so that a stale key stays unused for long. */
+static int pks_next_free_key(void)
+{
+	static int last;
+	int i, pkey = last;
+
+	for (i = 1; i < PKR_NR_PKEYS; i++) {
+		pkey = pkey % (PKR_NR_PKEYS - 1) + 1;
+		if (!*pks_owner[pkey]) {
+			last = pkey;
+			return pkey;
+		}
+	}
+
+	return -ENOSPC;
+}
 
 int pks_key_alloc(const char *name)
 {
 	int pkey;
 
-	if (!pks_enabled())
+	if (!pks_enabled()) {
+		if (WARN_ONCE(!pks_decided, "x86/pks: too early to allocate a key\n"))
+			return -EAGAIN;
 		return -EOPNOTSUPP;
+	}
 	if (!name || !*name)
 		return -EINVAL;
 
+	/* For pks_retire_key(). */
+	guard(cpus_read_lock)();
 	guard(mutex)(&pks_keys_lock);
 
-	for (pkey = 1; pkey < PKR_NR_PKEYS; pkey++) {
-		if (*pks_owner[pkey])
-			continue;
-		strscpy_pad(pks_owner[pkey], name);
+	pkey = pks_next_free_key();
+	if (pkey < 0)
 		return pkey;
-	}
 
-	return -ENOSPC;
+	/* Somebody may have opened it since it was freed, a bug. */
+	if (!pks_retire_key(pkey))
+		return -ENOSPC;
+	strscpy_pad(pks_owner[pkey], name);
+
+	return pkey;
 }
 EXPORT_SYMBOL_GPL(pks_key_alloc);
 
@@ -46,31 +71,33 @@ void pks_key_free(int pkey)
 	if (!pks_enabled())
 		return;
 
+	/* A translation that vunmap() left in a TLB still has the key. */
+	vm_unmap_aliases();
+
 	/* For pks_retire_key(). */
 	guard(cpus_read_lock)();
 	guard(mutex)(&pks_keys_lock);
 
 	if (WARN_ONCE(pkey <= 0 || pkey >= PKR_NR_PKEYS || !*pks_owner[pkey],
-		      "key %d is not allocated\n", pkey))
+		      "x86/pks: key %d is not allocated\n", pkey))
 		return;
 
-	if (!pks_retire_key(pkey)) {
-		pr_warn_once("out of epochs: key %d (%s) and all that follow are not handed out again\n",
-			     pkey, pks_owner[pkey]);
+	if (pks_retire_key(pkey))
+		memset(pks_owner[pkey], 0, PKS_OWNER_LEN);
+	else
 		strscpy_pad(pks_owner[pkey], "(retired)");
-		return;
-	}
-
-	memset(pks_owner[pkey], 0, PKS_OWNER_LEN);
 }
 EXPORT_SYMBOL_GPL(pks_key_free);
 
 /**
  * pks_show_regs() - Print PKRS of the interrupted kernel context
- * @regs: registers of an exception, where it left them: a copy does not have PKRS
+ * @regs: registers of an exception, not a copy of them: a copy does not have PKRS
  * @log_lvl: printk level
+ *
+ * KMSAN takes the word of a FRED frame that holds PKRS for uninitialized: the CPU and
+ * noinstr code wrote it.
  */
-void pks_show_regs(struct pt_regs *regs, const char *log_lvl)
+__no_kmsan_checks void pks_show_regs(struct pt_regs *regs, const char *log_lvl)
 {
 	if (pks_enabled() && !user_mode(regs))
 		printk("%sPKRS: %08x\n", log_lvl, pks_regs_pkrs(regs));
@@ -81,9 +108,9 @@ void pks_show_regs(struct pt_regs *regs, const char *log_lvl)
  * @regs: registers of a #PF with the PK bit in its error code
  * @address: the address that faulted
  *
- * Takes no lock, as an oops can't: page table and owner may have changed.
+ * Takes no lock, as an oops can't. So page table and owner may have changed since.
  */
-void pks_show_fault(struct pt_regs *regs, unsigned long address)
+__no_kmsan_checks void pks_show_fault(struct pt_regs *regs, unsigned long address)
 {
 	unsigned int level;
 	pte_t *pte;

@@ -17,9 +17,18 @@
 
 #define PKR_SHIFT(pkey)		((pkey) * PKR_BITS_PER_PKEY)
 
-#ifndef __ASSEMBLY__
+#ifndef __ASSEMBLER__
 
+#include <linux/const.h>
 #include <linux/types.h>
+
+/*
+ * @pkey if it is a constant of the language, else @other, to check keys when the kernel is
+ * built. __builtin_constant_p() would not do: the optimizer can prove a value in one copy of
+ * a block, one that never runs, and the check would refuse a correct program.
+ */
+#define PKR_IF_CONST(pkey, other)					\
+	__builtin_choose_expr(__is_constexpr(pkey), (pkey), (other))
 
 static __always_inline bool pkr_allows_read(u32 pkr, u16 pkey)
 {
@@ -32,6 +41,6 @@ static __always_inline bool pkr_allows_write(u32 pkr, u16 pkey)
 	return !(pkr & (PKR_RIGHTS_MASK << PKR_SHIFT(pkey)));
 }
 
-#endif /* !__ASSEMBLY__ */
+#endif /* !__ASSEMBLER__ */
 
 #endif /* _ASM_X86_PKEYS_COMMON_H */

@@ -49,6 +49,9 @@ struct task_struct;
 /* What IA32_PKRS of this CPU holds, or PKRS_UNKNOWN. */
 DECLARE_PER_CPU(u32, pkrs_cache);
 
+/* pks_boot_live() has run: PKS is on, or stays off. */
+extern bool pks_decided;
+
 /* Raised each time a key is retired. */
 extern u16 pks_epoch;
 
