@@ -149,6 +149,38 @@ noinstr void __pks_exit(struct pt_regs *regs)
 }
 
 /**
+ * __pks_call_enter() - Save the rights of the current context and close all keys
+ *
+ * The slow path of pks_call_enter(). The rights are saved first: a key that is retired
+ * before they are given back is closed then, by its epoch.
+ */
+noinstr union pks_rights __pks_call_enter(void)
+{
+	union pks_rights saved = { .word = READ_ONCE(current->thread.pks.word) };
+
+	pks_close_all();
+
+	return saved;
+}
+
+/**
+ * __pks_call_exit() - Restore the rights that __pks_call_enter() returned
+ * @saved: the rights
+ *
+ * No marker as in __pks_exit() is needed: pks_write_msr() calls nothing, so no write of
+ * this context is in flight.
+ */
+noinstr void __pks_call_exit(union pks_rights saved)
+{
+	unsigned long flags;
+
+	raw_local_irq_save(flags);
+	WRITE_ONCE(current->thread.pks.word, saved.word);
+	pks_revalidate_and_write(current);
+	raw_local_irq_restore(flags);
+}
+
+/**
  * pks_read_as() - Read a word with the rights of the interrupted context
  * @regs: the frame of an exception that came from kernel mode
  * @addr: the word, which that context may read

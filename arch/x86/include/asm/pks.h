@@ -57,6 +57,8 @@ extern u16 pks_epoch;
 
 void __pks_enter(struct pt_regs *regs);
 void __pks_exit(struct pt_regs *regs);
+union pks_rights __pks_call_enter(void);
+void __pks_call_exit(union pks_rights saved);
 void pks_revalidate_and_write(struct task_struct *tsk);
 void pks_close_all(void);
 void pks_bad_key(int pkey);
@@ -290,6 +292,41 @@ static __always_inline void pks_exit(struct pt_regs *regs)
 }
 
 /*
+ * A probe that is a jump or a call, not an exception, has no frame for the rights of the
+ * code it is attached to. Its caller keeps them on the stack, between these two.
+ */
+
+/**
+ * pks_call_enter() - Close all keys to a probe that is called
+ *
+ * Context: any.
+ * Return: the rights that pks_call_exit() gives back.
+ */
+static __always_inline union pks_rights pks_call_enter(void)
+{
+	if (!pks_enabled() || likely_notrace(pks_rights_are(current, PKRS_INIT_VALUE)))
+		return (union pks_rights) { .pkrs = PKRS_INIT_VALUE };
+
+	return __pks_call_enter();
+}
+
+/**
+ * pks_call_exit() - Give back the rights that pks_call_enter() saved
+ * @saved: what it returned
+ *
+ * Context: that of pks_call_enter(), on any CPU.
+ */
+static __always_inline void pks_call_exit(union pks_rights saved)
+{
+	if (!pks_enabled())
+		return;
+
+	if (unlikely_notrace(saved.pkrs != PKRS_INIT_VALUE ||
+			     !pks_rights_are(current, PKRS_INIT_VALUE)))
+		__pks_call_exit(saved);
+}
+
+/*
  * The current thread is @next from here on. Interrupts are off. An NMI finds the rights
  * of @next in its thread_struct, and saves and restores those.
  *
@@ -387,6 +424,8 @@ static inline void pks_init_cpu(void) { }
 static inline void pks_suspend_cpu(void) { }
 static inline void pks_close_msr(void) { }
 static inline unsigned long pks_cr4(void) { return 0; }
+static __always_inline union pks_rights pks_call_enter(void) { return (union pks_rights) { }; }
+static __always_inline void pks_call_exit(union pks_rights saved) { }
 
 static inline unsigned long pks_read_as(struct pt_regs *regs, const unsigned long *addr)
 {
