@@ -106,6 +106,20 @@ void pks_key_free(int pkey);
  */
 #define pks_mk_readwrite(pkey)	pks_set_rights(PKS_CHECK_PKEY(pkey), 0)
 
+/**
+ * pks_assert_closed_after() - Warn if a function left a key open in a kernel thread
+ * @fn: the function, for the message
+ *
+ * For threads that run functions of others one after the other. A key that one of them
+ * leaves open is open to the next. Compiles to nothing without CONFIG_DEBUG_ENTRY.
+ */
+static inline void pks_assert_closed_after(void *fn)
+{
+	if (IS_ENABLED(CONFIG_DEBUG_ENTRY) && pks_enabled())
+		WARN_ONCE(current->thread.pks.pkrs != PKRS_INIT_VALUE,
+			  "x86/pks: %ps left a key open\n", fn);
+}
+
 #else /* !CONFIG_ARCH_ENABLE_SUPERVISOR_PKEYS */
 
 static inline int pks_key_alloc(const char *name) { return -EOPNOTSUPP; }
@@ -113,6 +127,7 @@ static inline void pks_key_free(int pkey) { }
 static inline void pks_mk_noaccess(int pkey) { }
 static inline void pks_mk_readonly(int pkey) { }
 static inline void pks_mk_readwrite(int pkey) { }
+static inline void pks_assert_closed_after(void *fn) { }
 
 #ifndef PAGE_KERNEL_PKEY
 #define PAGE_KERNEL_PKEY(pkey)	((void)(pkey), PAGE_KERNEL)
