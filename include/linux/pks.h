@@ -120,6 +120,8 @@ static inline void pks_assert_closed_after(void *fn)
 			  "x86/pks: %ps left a key open\n", fn);
 }
 
+bool pks_is_closed(const void *addr);
+
 #else /* !CONFIG_ARCH_ENABLE_SUPERVISOR_PKEYS */
 
 static inline int pks_key_alloc(const char *name) { return -EOPNOTSUPP; }
@@ -128,6 +130,7 @@ static inline void pks_mk_noaccess(int pkey) { }
 static inline void pks_mk_readonly(int pkey) { }
 static inline void pks_mk_readwrite(int pkey) { }
 static inline void pks_assert_closed_after(void *fn) { }
+static inline bool pks_is_closed(const void *addr) { return false; }
 
 #ifndef PAGE_KERNEL_PKEY
 #define PAGE_KERNEL_PKEY(pkey)	((void)(pkey), PAGE_KERNEL)

@@ -12,6 +12,7 @@
 #include <linux/pks.h>
 #include <linux/seq_file.h>
 #include <linux/string.h>
+#include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
 #define PKS_OWNER_LEN	16
@@ -88,6 +89,23 @@ void pks_key_free(int pkey)
 		strscpy_pad(pks_owner[pkey], "(retired)");
 }
 EXPORT_SYMBOL_GPL(pks_key_free);
+
+/**
+ * pks_is_closed() - Tell whether the page at an address has a key that is closed
+ * @addr: an address that is mapped
+ *
+ * For code that reads all memory and has to leave out what it may not read.
+ *
+ * Context: any.
+ * Cost: a read, and a page fault if the key is closed.
+ * Return: true if a read with the rights of the current context would fault.
+ */
+bool pks_is_closed(const void *addr)
+{
+	u8 byte;
+
+	return pks_enabled() && copy_from_kernel_nofault(&byte, addr, sizeof(byte));
+}
 
 /**
  * pks_show_regs() - Print PKRS of the interrupted kernel context
