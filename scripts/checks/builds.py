@@ -10,7 +10,7 @@ from checks.common import (CHECK, LINUX, Failed, apply_to, copy_pristine, make, 
 
 GUEST = os.path.join(series.ROOT, 'configs', 'guest.config')
 # The guest's has both.
-TESTS_OFF = ('CONFIG_PKS_TEST=n',)
+TESTS_OFF = ('CONFIG_PKS_KUNIT_TEST=n', 'CONFIG_PKS_TEST=n')
 OFF = (*TESTS_OFF, 'CONFIG_ARCH_ENABLE_SUPERVISOR_PKEYS=n')
 
 # Name, default configuration or None for the guest's, changes to that, what is
@@ -19,7 +19,7 @@ MATRIX = (
     ('on', None, (), 'all', (), ()),
     ('off', None, OFF, '', (), ()),
     ('no-tests', None, TESTS_OFF, 'core', (), ()),
-    ('module', None, ('CONFIG_MODULES=y', 'CONFIG_PKS_TEST=m'), 'all', (), ()),
+    ('module', None, ('CONFIG_MODULES=y', 'CONFIG_PKS_KUNIT_TEST=m', 'CONFIG_PKS_TEST=m'), 'all', (), ()),
     ('fred', None, ('CONFIG_X86_FRED=y', 'CONFIG_EXPERT=y'), 'all', (), ()),
     ('one-cpu', None, ('CONFIG_SMP=n',), 'core', (), ()),
     ('rt', None, ('CONFIG_EXPERT=y', 'CONFIG_PREEMPT_RT=y', 'CONFIG_PREEMPT=n'), 'all', (), ()),
