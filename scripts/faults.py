@@ -64,7 +64,7 @@ FAULTS = (
     ('in-flight', 'the marker does not outlast an interruption', PKS_C,
      r'frame->pkrs \|= PKRS_IN_FLIGHT;', ';'),
     ('one-instruction', 'setters read, change and write back', PKS_H,
-     r'\tif \(rights\)\n\t\tasm volatile.*?(?=\tpks_sync\(tsk\);)',
+     r'\tif \(rights\)\n\t\tasm volatile.*?(?=\tpks_write_msr\(tsk\);)',
      '\t{\n\t\tu32 v = READ_ONCE(tsk->thread.pks.pkrs);\n\n'
      '\t\tv &= ~(PKR_RIGHTS_MASK << PKR_SHIFT(pkey));\n'
      '\t\tWRITE_ONCE(tsk->thread.pks.pkrs, v | rights << PKR_SHIFT(pkey));\n\t}\n'),
