@@ -29,6 +29,7 @@ typedef _Bool bool;
 #define noinstr			noinline
 #define __visible
 #define __init
+#define __ro_after_init
 #define __initdata
 #define __setup(name, fn)	int (*const setup_##fn)(char *) = fn
 #define EXPORT_SYMBOL_GPL(name)
@@ -42,7 +43,9 @@ typedef _Bool bool;
 #define WRITE_ONCE(x, v)	(*(volatile typeof(x) *)&(x) = (v))
 #define smp_load_acquire(p)	READ_ONCE(*(p))
 #define smp_store_release(p, v)	do { barrier(); WRITE_ONCE(*(p), v); } while (0)
-#define compiletime_assert(cond, msg) do { } while (0)
+/* Constants are checked by the compiler of the kernel. */
+#define __is_constexpr(x)	0
+#define BUILD_BUG_ON_ZERO(cond)	0
 #define IS_ENABLED(option)	option
 #define offsetof(t, m)		__builtin_offsetof(t, m)
 #define asm_inline		asm
@@ -142,10 +145,11 @@ void on_each_cpu(void (*fn)(void *), void *info, int wait);
 #define setup_clear_cpu_cap(feature)	do { } while (0)
 #define pr_info(...)			do { } while (0)
 #define pr_err(...)			do { } while (0)
+#define pr_warn_once(...)		do { } while (0)
 #define guard(name)			guard_##name
 static inline void guard_irqsave(void) { }
 
-/* pks_read_as() */
+/* pks_read_as() and __pks_call_exit() */
 #define raw_local_irq_save(flags)	((flags) = 0, irqs_off())
 #define raw_local_irq_restore(flags)	((void)(flags), irqs_on())
 void irqs_off(void);
@@ -196,6 +200,7 @@ void preempt_schedule_irq(void);
 #define ftrace_nmi_exit()		do { } while (0)
 #define on_thread_stack()		true
 #define WARN_ON_ONCE(cond)		(void)(cond)
+#define WARN_ONCE(cond, ...)		(void)(cond)
 extern int atomic_depth;
 
 #endif /* PKS_VERIFY_KERNEL_H */

@@ -65,8 +65,8 @@ enum request { REQ_CHOOSE, REQ_NEXT, REQ_PAUSE, REQ_SWITCH, REQ_RETURN, REQ_WAIT
 
 unsigned long request(enum request what, unsigned long a, unsigned long b);
 
-/* What strikes. */
-enum kind { INTERRUPT, EXCEPTION, NMI, IPI };
+/* What strikes, and what is called. */
+enum kind { INTERRUPT, EXCEPTION, NMI, IPI, PROBE };
 
 /* An interruption, on the stack of what it interrupts. The frame comes first. */
 struct interruption {

@@ -22,6 +22,8 @@ static noinline void open_rw_1(void) { pks_mk_readwrite(1); }
 static noinline void close_1(void) { pks_mk_noaccess(1); }
 static noinline void switch_to(struct task_struct *next) { pks_switch_to(next); }
 static noinline bool retire(int pkey) { return pks_retire_key(pkey); }
+static noinline union pks_rights call_enter(void) { return pks_call_enter(); }
+static noinline void call_exit(union pks_rights saved) { pks_call_exit(saved); }
 
 asm(".text\n.globl product_end\nproduct_end:");
 
@@ -39,7 +41,7 @@ STATE static void (*ipi_function)(void *info);
 /* What the threads of a scenario have come to. */
 STATE static int stage;
 
-const char *const kind_names[] = { "interrupt", "exception", "NMI", "IPI" };
+const char *const kind_names[] = { "interrupt", "exception", "NMI", "IPI", "probe" };
 
 static void fail(const char *why)
 {
@@ -341,6 +343,30 @@ static void sleeper(void)
 	do_close(A);
 }
 
+/* A probe that is called in a window: a context of its own, without an exception. */
+static void probe(void)
+{
+	union pks_rights saved = call_enter();
+
+	me->level++;
+	me->asked[me->level] = PKRS_INIT_VALUE;
+	me->kinds[me->level] = PROBE;
+	handle(false);
+	if (!stage)
+		go_to(1);
+	me->asked[me->level] = me->kinds[me->level] = 0;
+	me->level--;
+	call_exit(saved);
+	check();
+}
+
+static void probed(void)
+{
+	do_open(A);
+	probe();
+	do_close(A);
+}
+
 /* Opens a key that it has lost, or is just about to. */
 static void latecomer(void)
 {
@@ -405,6 +431,8 @@ static const struct {
 	bool fixups;
 } scenarios[] = {
 	{ "setters, interrupted", 1, 2, 0, 1 << INTERRUPT | 1 << NMI, { setters } },
+	{ "a probe is called in a window", 1, 2, 1, 1 << INTERRUPT | 1 << NMI, { probed, window_ro } },
+	{ "a key is taken away in a probe", 2, 1, 0, 1 << INTERRUPT, { probed, winner } },
 	{ "a key is taken from a sleeper", 2, 1, 2, 1 << INTERRUPT, { sleeper, winner } },
 	{ "a key is taken while it is opened", 2, 0, 0, 0, { latecomer, take_away } },
 	{ "a key is handed out again", 2, 1, 3, 1 << INTERRUPT, { heir, take_away_for_good } },
