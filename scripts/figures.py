@@ -4,6 +4,7 @@ import csv
 import os
 import re
 import subprocess
+import textwrap
 
 FIELDS = ('kernel', 'cpus', 'name', 'n', 'instructions', 'ipis', 'writes')
 
@@ -55,13 +56,18 @@ def on_each(figures, name, missing=None):
             for cpus in (1, 2, 4)]
 
 
+def cpus_text(number):
+    """What so many CPUs are called."""
+    return f'{number} CPU{"s" if number > 1 else ""}'
+
+
 def cell(value, width=9):
     """A place in a table."""
     return f'{"-" if value is None else value:>{width}}'
 
 
 def added_cell(figures, kernel, name):
-    """Likewise, for what is added to an unpatched kernel on one CPU."""
+    """A place in a table, for what is added to an unpatched kernel on one CPU."""
     key = (kernel, 1, name, 0)
     return cell(f'{added(figures, key)[0]:+d}' if key in figures else None, 10)
 
@@ -87,7 +93,7 @@ def read(path):
 
 
 def write(path, about, figures):
-    """Likewise."""
+    """Write what read() reads."""
     with open(path + '.new', 'w', encoding='utf-8', newline='') as f:
         f.write(f'# {about}\n')
         writer = csv.writer(f, lineterminator='\n')
@@ -120,12 +126,12 @@ def table(about, figures):
     yield ''
     for name, what in (('window', 'Window, with so many keys open'),
                        ('switch-crowd', 'Two switches, with so many threads'),
-                       ('free-crowd', 'Freeing a key and getting one, likewise')):
+                       ('free-crowd', 'Free and get a key, with so many threads')):
         counts = sorted({key[3] for key in figures if key[2] == name})
         yield f'{what:40}' + ''.join(cell(n) for n in counts)
         for cpus in (1, 2, 4):
             if ('on', cpus, name, counts[0]) in figures:
-                yield f'{f"  {cpus} CPU":40}' + ''.join(cell(get('on', cpus, name, n)[0]) for n in counts)
+                yield f'{f"  {cpus_text(cpus)}":40}' + ''.join(cell(get('on', cpus, name, n)[0]) for n in counts)
 
 
 def excerpt(about, figures):
@@ -151,9 +157,9 @@ def size_table(parts):
         yield f'{what:40}{text:>10}{data:>10}'
 
 
-def gnuplot(folder, name, script):
-    """Draw it twice, as SVG and as PNG."""
-    script = 'set termoption noenhanced\nset rmargin 26\n' + script
+def gnuplot(folder, name, title, script):
+    """Draw it twice, as SVG and as PNG. The legend is between the title and the plot."""
+    script = f'set termoption noenhanced\nset key above horizontal Left reverse title "{title}"\n{script}'
     for kind, terminal in (('svg', "svg size 900,480 font 'sans,12' background 'white'"),
                            ('png', "png size 900,480 font 'sans,11'")):
         text = f"set terminal {terminal}\nset output '{os.path.join(folder, name)}.{kind}'\n{script}"
@@ -162,49 +168,54 @@ def gnuplot(folder, name, script):
 
 def block(name, rows):
     """Data for gnuplot."""
-    lines = [' '.join(f'"{v}"' if isinstance(v, str) else str(v) for v in row) for row in rows]
+    lines = [' '.join(map(str, row)) for row in rows]
     return '\n'.join([f'${name} << EOD', *lines, 'EOD\n'])
+
+
+def histogram(folder, name, title, bars, rows, options=''):
+    """Draw groups of BARS. A row is the label of a group and the heights of its bars."""
+    # The labels stand side by side. The widths of all of them make about 108 characters.
+    labels = [textwrap.wrap(row[0], 108 // len(rows), break_long_words=False) for row in rows]
+    tics = ', '.join('"{}" {}'.format('\\n'.join(lines), at) for at, lines in enumerate(labels))
+    plot = ', '.join(f'$rows using {column} title "{bar}"' for column, bar in enumerate(bars, 1))
+    gnuplot(folder, name, title, block('rows', (row[1:] for row in rows)) + f'''
+set style data histograms
+set style fill solid 0.8
+set grid y
+set xtics scale 0 ({tics})
+set bmargin {max(map(len, labels)) + 1}
+set xrange [-0.5:{len(rows) - 0.5}]
+{options}
+plot {plot}
+''')
 
 
 def plots(folder, figures):
     """What the documentation shows."""
-    ways = [(what, *on_each(figures, name, 'NaN')) for name, what in WAYS if 'same' not in name]
-    gnuplot(folder, 'ways', block('ways', ways) + '''
-set title "Instructions to let code write to a page, and not any more"
-set style data histograms
-set style fill solid 0.8
-set logscale y
-set yrange [8:*]
-set key top left
-set grid y
-set xtics rotate by -20
-plot for [i=2:4] $ways using i:xtic(1) title word("1 2 4", i - 1)." CPU"
-''')
+    histogram(folder, 'ways', 'Instructions to let code write to a page, and not any more',
+              map(cpus_text, (1, 2, 4)),
+              [(what, *on_each(figures, name, 'NaN')) for name, what in WAYS if 'same' not in name],
+              'set logscale y\nset yrange [8:*]')
     rows = []
     for name, what in EVENTS:
         base = figures[('unpatched', 1, name, 0)][0]
         if name not in ('pipe-switch', 'fork-exit', 'fork-exec'):
             rows.append((what, *(figures.get(key, (base,))[0] - base for key in (
                 ('nopks', 1, name, 0), ('on', 1, name, 0), ('on', 1, opened(name), 0)))))
-    gnuplot(folder, 'events', block('events', rows) + '''
-set title "Instructions added to an unpatched kernel"
-set style data histograms
-set style fill solid 0.8
-set grid y
-set xtics rotate by -20
-plot for [i=2:4] $events using i:xtic(1) title word("nopks closed open", i - 1)
-''')
+    histogram(folder, 'events', 'Instructions added to an unpatched kernel',
+              ('nopks', 'all keys closed', 'a key open'), rows)
     crowd = [(n, *(figures[('on', cpus, 'free-crowd', n)][0] for cpus in (1, 2, 4)),
               figures[('on', 1, 'switch-crowd', n)][0])
              for n in sorted({key[3] for key in figures if key[2] == 'free-crowd'})]
-    gnuplot(folder, 'scaling', block('crowd', crowd) + '''
-set title "Instructions, while so many threads sleep in a window"
+    lines = [f'free and get a key, {cpus_text(cpus)}' for cpus in (1, 2, 4)] + ['two switches, 1 CPU']
+    plot = ', '.join(f'$crowd using 1:{column} with linespoints title "{line}"'
+                     for column, line in enumerate(lines, 2))
+    gnuplot(folder, 'scaling', 'Instructions, while so many threads sleep in a window', block('crowd', crowd) + f'''
 set logscale xy
-set yrange [100:*]
+set xrange [1.5:1300]
+set yrange [200:10000]
+set xtics ({', '.join(str(row[0]) for row in crowd)})
 set grid
 set xlabel "threads"
-set rmargin -1
-set key outside
-plot for [i=2:4] $crowd using 1:i with linespoints title "free and get a key, ".word("1 2 4", i - 1)." CPU", \\
-     $crowd using 1:5 with linespoints title "two context switches"
+plot {plot}
 ''')
