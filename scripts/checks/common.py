@@ -17,6 +17,20 @@ class Failed(Exception):
     """What a check found: lines."""
 
 
+def last_test():
+    """The sum of the last "make test", if that was of the series as it is and nothing failed."""
+    try:
+        with open(os.path.join(BUILD, 'log', 'result'), encoding='utf-8') as f:
+            digest, result = f.read().splitlines()
+    except (FileNotFoundError, ValueError):
+        raise Failed(['there is no result of all tests; run "make test"']) from None
+    if digest != series.digest():
+        raise Failed(['the series has changed since its last test; run "make test"'])
+    if ', 0 failed, ' not in result:
+        raise Failed([f'the last "make test" failed: {result}'])
+    return result
+
+
 def pristine():
     """The unchanged sources that build/linux was made from."""
     try:
@@ -89,15 +103,19 @@ def make(tree, obj, *args):
     return output('make', '-C', tree, f'O={obj}', f'-j{os.cpu_count()}', *args, env=env)
 
 
-def apt_source(apt):
-    """For apt-get, so that it finds source packages: where the machine has its
-    packages from, in lists of our own in the folder APT."""
-    said = output('apt-get', 'indextargets', '--format',
-                  '$(CREATED_BY) $(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)')
+def debian_sites(fields):
+    """Where this machine has its Debian packages from, in these fields of "apt-get indextargets"."""
+    said = output('apt-get', 'indextargets', '--format', f'$(CREATED_BY) $(ORIGIN) {fields}')
     sites = sorted({' '.join(line.split()[2:]) for line in said.splitlines()
                     if line.startswith('Packages Debian ')})
     if not sites:
         raise Failed(['apt-get knows no Debian packages; run "apt-get update"'])
+    return sites
+
+
+def apt_source(apt):
+    """Options for apt-get with which it finds source packages. Its lists are in the folder APT."""
+    sites = debian_sites('$(REPO_URI) $(RELEASE) $(COMPONENT)')
     os.makedirs(os.path.join(apt, 'lists', 'partial'), exist_ok=True)
     with open(os.path.join(apt, 'sources.list'), 'w', encoding='utf-8') as f:
         f.writelines(f'deb-src {site}\n' for site in sites)

@@ -7,16 +7,20 @@ import series
 from checks.common import BUILD, Failed, note, output, progress
 
 
-def results(env, program='test'):
-    """Run the tests, or what else PROGRAM does, in the environment ENV: what they sum up."""
-    said = output(os.path.join(series.ROOT, 'scripts', program), env=env, status=(0, 1))
-    lines = said.splitlines()
+def summed(said):
+    """The sum, which is the last line of what "make test" prints, or Failed with what failed."""
+    lines = [line for line in said.splitlines() if not line.startswith('make: ')]
     if not lines[-1].endswith('skipped') or ', 0 failed, ' not in lines[-1]:
         # Each test that failed, and what is said of it.
         bad = [f'{after}: {line}' for line, after in zip([''] + lines, lines)
                if after.lstrip().startswith('not ok')]
         raise Failed([lines[-1]] + [' '.join(line.split()) for line in bad][:20])
     return lines[-1]
+
+
+def results(env, program='test'):
+    """Run the tests, or what else PROGRAM does, in the environment ENV: what they sum up."""
+    return summed(output(os.path.join(series.ROOT, 'scripts', program), env=env, status=(0, 1)))
 
 
 def boots(variant, *what, program='test'):
