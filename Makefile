@@ -21,7 +21,7 @@ help:
 	@echo '  make test BOOTS="a b"  only these boots of it, e.g. "2-cpus crash"'
 	@echo '  make shell             build, and boot to a shell'
 	@echo '  make image             only build: build/image/{bzImage,initramfs.cpio.gz,cmdline}'
-	@echo '  make series            write it as mail to build/series/, after "make test"'
+	@echo '  make series            write it as mail to build/series/; it quotes the last "make test"'
 	@echo '  make check             what a maintainer would run on it'
 	@echo '  make check-full        that, and what takes longer; a report is in build/check/'
 	@echo '  make check CHECKS="a"  only these checks, e.g. "off bloat"'

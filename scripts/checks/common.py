@@ -11,6 +11,8 @@ BUILD = os.path.join(series.ROOT, 'build')
 LINUX = os.path.join(BUILD, 'linux')
 MAILS = os.path.join(BUILD, 'series')
 CHECK = os.path.join(BUILD, 'check')
+# In the hunks of MAINTAINERS. The mails have their sender there.
+MAINTAINER = '@MAINTAINER@'
 
 
 class Failed(Exception):

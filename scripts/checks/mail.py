@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """The series as mail: consistent, applicable, in style, and spelled."""
 import collections
-import filecmp
+import email
+import email.policy
 import os
 import re
 import tempfile
 
 import series
-from checks.common import BUILD, LINUX, Failed, mails, output, pristine, progress
+from checks.common import BUILD, LINUX, MAINTAINER, Failed, mails, output, pristine, progress
 
 JUSTIFIED = os.path.join(os.path.dirname(__file__), 'checkpatch.justified')
 
@@ -17,10 +18,25 @@ def consistent():
     return f'{len(series.topics())} topics'
 
 
+def read_mail(path):
+    """The text of a mail, and its sender as MAINTAINERS has people."""
+    with open(path, encoding='utf-8') as f:
+        text = f.read()
+    who = email.message_from_string(text, policy=email.policy.default)['From'].addresses[0]
+    return text, f'{who.display_name} <{who.addr_spec}>'
+
+
 def same(tree, other, paths, what):
-    """Failed if one of the files differs."""
+    """Failed if one of the files differs in TREE, which has the mails, and in the OTHER,
+    which scripts/apply has made."""
+    who = read_mail(mails()[0])[1].encode()
+
+    def content(folder, path):
+        with open(os.path.join(folder, path), 'rb') as f:
+            return f.read()
+
     differ = [p for p in paths
-              if not filecmp.cmp(os.path.join(tree, p), os.path.join(other, p), shallow=False)]
+              if content(tree, p) != content(other, p).replace(MAINTAINER.encode(), who)]
     if differ:
         raise Failed([f'{p} is not {what}' for p in differ])
 
@@ -49,9 +65,12 @@ def checkpatch():
     found = collections.Counter()
     bad = []
     progress(f'checkpatch.pl on {len(mails())} patches')
+    # scripts/export signs all of them off or, without a sender, none.
+    signed = any('\nSigned-off-by: ' in read_mail(mail)[0] for mail in mails())
     for mail in mails():
         said = output('perl', 'scripts/checkpatch.pl', '--strict', '--no-summary', '--terse',
-                      '--show-types', '--showfile', mail, cwd=pristine(), status=(0, 1))
+                      '--show-types', '--showfile', *([] if signed else ['--no-signoff']), mail,
+                      cwd=pristine(), status=(0, 1))
         for line in said.splitlines():
             match = re.match(r'(\S+?):\d+: (?:ERROR|WARNING|CHECK):(\w+):', line)
             if match and (match[2], match[1]) in justified:
@@ -61,7 +80,8 @@ def checkpatch():
     bad += [f'{" ".join(entry)} is justified but not found' for entry in justified - set(found)]
     if bad:
         raise Failed(bad)
-    return f'{len(mails())} patches, 0 errors, 0 warnings, {sum(found.values())} justified'
+    return (f'{len(mails())} patches, 0 errors, 0 warnings, {sum(found.values())} justified'
+            f'{"" if signed else "; not signed off"}')
 
 
 def codespell():
