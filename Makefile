@@ -9,6 +9,14 @@ MAKEFLAGS += --no-print-directory
 ifneq ($(filter-out on off,$(FRED)),)
 $(error FRED=$(FRED) is neither on nor off)
 endif
+# Some targets choose the kernel, or the CPU, themselves.
+chosen := $(filter bench check check-full negative-control inject series verify,$(MAKECMDGOALS))
+ifneq ($(and $(VARIANT),$(chosen)),)
+$(error $(chosen) takes no VARIANT)
+endif
+ifneq ($(and $(FRED),$(filter-out negative-control inject,$(chosen))),)
+$(error $(chosen) takes no FRED)
+endif
 
 export KERNEL VARIANT FRED
 export PYTHONDONTWRITEBYTECODE := 1
@@ -42,7 +50,8 @@ help:
 	@echo 'they and inject boot on a CPU with FRED. All that is made goes to build/; one make at'
 	@echo 'a time there, as most build or change the kernel in it.'
 
-# What these do; with "-n" only whether the arguments are right, ahead of the build.
+# The programs that run after the build, with their arguments. With "-n" they only check the
+# arguments, so that a wrong one is refused ahead of the build.
 DO :=
 test: DO = scripts/test $(BOOTS)
 soak: DO = scripts/soak $(or $(MINUTES),1) $(SEED)
@@ -74,9 +83,6 @@ negative-control: image
 series: image
 	@scripts/export "$$(cut -d' ' -f3- build/linux.source)"
 
-# VARIANT is of the checks themselves here.
-bench check check-full inject negative-control series verify: override VARIANT :=
-bench check check-full series verify: override FRED :=
 check check-full: series
 	@scripts/setup check
 	@$(DO)
@@ -99,7 +105,7 @@ check-series:
 	@scripts/check-series
 
 clean:
-	@rm -rf build/obj build/image build/log build/variants build/linux build/linux.* build/negative build/htmldocs build/check build/bench build/verify build/soak build/inject
+	@[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name 'src*' ! -name qemu -exec rm -rf {} +
 
 distclean:
 	@rm -rf build
