@@ -32,7 +32,8 @@ SCENARIOS = (
     Scenario('crash', 'crash', cmdline='kunit.enable=0 panic_on_warn=0',
              suites=('test_pks',),
              dues=r'BUG: unable to handle page fault for address: ff|Oops: 002[13] |Call Trace:|'
-                  r'WARNING: .* (native_write_cr4|pks_bad_key|pks_key_free|run_warn)\+|'
+                  # By the file that warns: which function a compiler inlines where is its affair.
+                  r'WARNING: .* at (arch/x86/(kernel/cpu/common|mm/pks_keys)|lib/pks/pks_run)\.c:|'
                   r'WARNING: .*/asm/pks\.h:'),
     # Off, and not there.
     Scenario('nopks', 'absent', cmdline='nopks', skips=r'pks/',
