@@ -351,9 +351,10 @@ static void probe(void)
 	me->level++;
 	me->asked[me->level] = PKRS_INIT_VALUE;
 	me->kinds[me->level] = PROBE;
-	handle(false);
+	/* In the first one, the key can be taken away meanwhile. */
 	if (!stage)
 		go_to(1);
+	handle(false);
 	me->asked[me->level] = me->kinds[me->level] = 0;
 	me->level--;
 	call_exit(saved);
@@ -365,6 +366,7 @@ static void probed(void)
 	do_open(A);
 	probe();
 	do_close(A);
+	probe();
 }
 
 /* Opens a key that it has lost, or is just about to. */
