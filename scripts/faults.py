@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Faults of the series: each a hook that is left out or something done as earlier
-series did it. "make negative-control" has to notice all of them in a guest, and "make
+"""Faults of the series: each a hook that is left out or something done as V10 did
+it. "make negative-control" has to notice all of them in a guest, and "make
 verify" finds those that concern the order of things by exploring it."""
 
 COMMON = 'arch/x86/kernel/cpu/common.c'
@@ -19,6 +19,9 @@ FAULTS = (
      r'\tcr4_set_bits\(X86_CR4_PKS\);\n', ''),
     ('pinning', 'CR4.PKS is not pinned', COMMON, r'X86_CR4_PKS : 0\)', '0 : 0)'),
     ('cpu-up', 'no set-up of a CPU that comes up', COMMON, r'\tpks_init_cpu\(\);\n', ''),
+    ('cpu-up-cr4', 'no CR4.PKS on a CPU that comes up without pinned bits', COMMON,
+     r'\tif \(static_branch_likely\(&cr_pinning\)\)\n\t\tcr4 = [^\n]*\n(\n[^\n]*\n\tpks_init_cpu\(\);\n)'
+     r'\tcr4 \|= pks_cr4\(\);\n', r'\1'),
     ('suspend', 'no hook in suspend', 'arch/x86/power/cpu.c', r'\tpks_suspend_cpu\(\);\n', ''),
     ('resume', 'no hook in resume', 'arch/x86/power/cpu.c', r'\tpks_init_cpu\(\);\n', ''),
     ('nopks', 'nopks is ignored', PKS_C, r'pks_disabled = true;', ''),
@@ -26,7 +29,7 @@ FAULTS = (
      r'\tsetup_clear_cpu_cap\(X86_FEATURE_PKS\);\n', ''),
     ('live', 'the hooks do not go live', COMMON, r'\tpks_boot_live\(\);\n', ''),
     ('init-task', 'the first thread starts open', PKS_C,
-     r'(set here. \*/\n)\tpks_close_all\(\);\n', r'\1\tpks_load(current);\n'),
+     r'(MSR with them. \*/\n)\tpks_close_all\(\);\n', r'\1\tpks_load(current);\n'),
     ('switch', 'no context switch hook', 'arch/x86/kernel/process_64.c',
      r'\tpks_switch_to\(next_p\);\n', ''),
     ('fork', 'fork copies the rights', 'arch/x86/kernel/process.c',
@@ -55,7 +58,7 @@ FAULTS = (
      r'(__nmi_exit\(\);\n\n)\tarch_irqentry_exit\(regs\);\n', r'\1'),
     ('warn-entry', 'no entry hook for WARN()', TRAPS, r'\tpks_enter\(regs\);\n', ''),
     ('warn-exit', 'no exit hook for WARN()', TRAPS, r'\tpks_exit\(regs\);\n', ''),
-    ('marker', 'pkrs_cache set ahead of the MSR, as earlier series did', PKS_H,
+    ('marker', 'pkrs_cache set ahead of the MSR, as V10 did', PKS_H,
      r'this_cpu_write\(pkrs_cache, PKRS_UNKNOWN\);\n'
      r'(\t\tnative_wrmsr\(MSR_IA32_PKRS, want, 0\);\n)\t\tthis_cpu_write\(pkrs_cache, want\);\n',
      r'this_cpu_write(pkrs_cache, want);\n\1'),
@@ -107,6 +110,20 @@ FAULTS = (
      r'unlikely\(pkey <= 0 \|\| pkey >= PKR_NR_PKEYS\)', '0'),
     ('bad-free', 'freeing does not check the key', KEYS,
      r'WARN_ONCE\(pkey <= 0.*?allocated\\n", pkey\)', '0'),
+    ('alloc-retire', 'a key is handed out with old rights to it', KEYS,
+     r'\tif \(!pks_retire_key\(pkey\)\)\n\t\treturn -ENOSPC;\n', ''),
+    ('alloc-turn', 'the key that was freed last is handed out next', KEYS, r'\t\t\tlast = pkey;\n', ''),
+    ('alloc-early', 'who asks for a key too early is told that there is no PKS', KEYS,
+     r'\t\tif \(WARN_ONCE\(!pks_decided.*?\n\t\t\treturn -EAGAIN;\n', ''),
+    ('free-alias', 'a key is freed that TLBs still have', KEYS, r'\tvm_unmap_aliases\(\);\n', ''),
+    ('user-error-code', 'user space sees the PK bit of a kernel address', FAULT,
+     r'\t\tif \(IS_ENABLED\(CONFIG_ARCH_ENABLE_SUPERVISOR_PKEYS\)\)\n\t\t\t\*error_code &= ~X86_PF_PK;\n', ''),
+    ('msr-write', 'user space can write IA32_PKRS', 'arch/x86/kernel/msr.c',
+     r'\tif \(reg == MSR_IA32_PKRS && pks_enabled\(\)\)\n\t\treturn -EPERM;\n', ''),
+    ('probe-optimized', 'an optimized kprobe has the rights of the code it is attached to',
+     'arch/x86/kernel/kprobes/opt.c', r'pks = pks_call_enter\(\);', 'pks.word = current->thread.pks.word;'),
+    ('probe-rethook', 'a kretprobe has the rights of the code it is attached to', 'arch/x86/kernel/rethook.c',
+     r'pks = pks_call_enter\(\);', 'pks = { .word = current->thread.pks.word };'),
     ('fault-warn', 'a PKS fault warns', FAULT, r'\tif \(!pks_enforced\(\)\)\n', ''),
     ('fault-report', 'an oops does not name the key', FAULT,
      r'\t\tpks_show_fault\(regs, address\);\n', '\t\t;\n'),
@@ -120,6 +137,16 @@ FAULTS = (
     ('fred-summary', 'with FRED: PKRS printed from a copy of the registers', DUMPSTACK,
      r'(\t__show_regs\(&exec_summary_regs, SHOW_REGS_ALL, KERN_DEFAULT\);\n)',
      r'\1\tpks_show_regs(&exec_summary_regs, KERN_DEFAULT);\n'),
+    ('debug-probe-ftrace', 'VARIANT=debug: a kprobe on ftrace has the rights of its function',
+     'arch/x86/kernel/kprobes/ftrace.c', r'pks = pks_call_enter\(\);', 'pks.word = current->thread.pks.word;'),
+    ('debug-irq-thread', 'VARIANT=debug: an interrupt thread leaves a key open unnoticed', 'kernel/irq/manage.c',
+     r'\t\tpks_assert_closed_after\(action->thread_fn\);\n', ''),
+    ('debug-ksoftirqd', 'VARIANT=debug: ksoftirqd leaves a key open unnoticed', 'kernel/softirq.c',
+     r'\t\tpks_assert_closed_after\(handle_softirqs\);\n', ''),
+    ('debug-work', 'VARIANT=debug: a work item leaves a key open unnoticed', 'kernel/workqueue.c',
+     r'\tpks_assert_closed_after\(worker->current_func\);\n', ''),
+    ('debug-kmemleak', 'VARIANT=debug: kmemleak reads closed pages', 'mm/kmemleak.c',
+     r'PAGE_ALIGNED\(ptr\)\) && pks_is_closed\(ptr\)', 'PAGE_ALIGNED(ptr)) && false'),
     ('debug-assert', 'VARIANT=debug: rights go to user mode unnoticed',
      'arch/x86/include/asm/entry-common.h', r'\tpks_assert_closed\(\);\n', ''),
 )
