@@ -6,11 +6,13 @@
  *		that the series' files and the functions for keys do
  * fuzz SEED N	N inputs for these files
  * deaths	threads that die, and a handler that hangs, in an open window
+ * jump		a kexec jump in an open window, to a kernel that closes key 0
  * crash MODE	a crash in an open window, with a second kernel for it
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kexec.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -19,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/reboot.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -31,7 +34,6 @@
 #define RUN_PKS		DEBUGFS "/x86/run_pks"
 #define PKS_KEYS	DEBUGFS "/x86/pks_keys"
 #define FAIL_NTH	"/proc/thread-self/fail-nth"
-#define KEXEC_ON_CRASH	2
 
 static const char *const files[] = { RUN_PKS, PKS_KEYS };
 
@@ -446,6 +448,45 @@ static void deaths(void)
 	ksft_test_result(!in_child(device, "hang") && all_well(), "a handler that hangs in a window\n");
 }
 
+/*
+ * A kernel that kexec jumps to. It closes all keys in IA32_PKRS, key 0 included, and
+ * returns: mov $0x6e1, %ecx; mov $-1, %eax; xor %edx, %edx; wrmsr; ret
+ */
+static const unsigned char peer[] = {
+	0xb9, 0xe1, 0x06, 0x00, 0x00, 0xb8, 0xff, 0xff, 0xff, 0xff, 0x31, 0xd2, 0x0f, 0x30, 0xc3,
+};
+
+#define PEER_ADDRESS	0x8000000
+
+/*
+ * With CR4.PKS set ahead of the MSR, the first access after it would fault, and so would
+ * the page fault handler. An exception from user mode ends a window that was left open, so
+ * jump often enough to have jumped in an open one.
+ */
+static void jump(void)
+{
+	struct kexec_segment segment = {
+		.buf = peer, .bufsz = sizeof(peer), .mem = (void *)PEER_ADDRESS, .memsz = 4096,
+	};
+	int fd = open(RUN_PKS, O_RDWR), i, jumped = 0, open_before = 0, open_after = 0;
+	bool on = true;
+
+	ksft_set_plan(1);
+	if (fd < 0 || write_to(fd, "alloc"))
+		ksft_exit_fail_msg("%s: %s\n", RUN_PKS, strerror(errno));
+	if (syscall(SYS_kexec_load, PEER_ADDRESS, 1, &segment, KEXEC_PRESERVE_CONTEXT | KEXEC_ARCH_X86_64))
+		ksft_exit_fail_msg("kexec_load: %s\n", strerror(errno));
+	for (i = 0; i < 5; i++) {
+		write_to(fd, "leave-open");
+		open_before += !write_to(fd, "is-open");
+		jumped += !reboot(RB_KEXEC);
+		open_after += !write_to(fd, "is-open");
+		on &= !write_to(fd, "write") && !write_to(fd, "is-closed") && !write_to(fd, "cpus");
+	}
+	ksft_print_msg("%d jumps, %d and %d in an open window\n", jumped, open_before, open_after);
+	ksft_test_result(jumped == 5 && open_after && on, "kexec jump to a kernel that closes key 0\n");
+}
+
 /* The second kernel, and what pks.mode is in it. */
 static void crash(const char *mode)
 {
@@ -456,7 +497,7 @@ static void crash(const char *mode)
 		ksft_exit_fail_msg("/proc/cmdline: %s\n", strerror(errno));
 	cmdline[strcspn(cmdline, "\n")] = '\0';
 	sprintf(cmdline + strlen(cmdline), " pks.mode=%.16s kunit.enable=0 panic_on_warn=1 nr_cpus=1", mode);
-	if (syscall(SYS_kexec_file_load, kernel, initrd, strlen(cmdline) + 1, cmdline, KEXEC_ON_CRASH))
+	if (syscall(SYS_kexec_file_load, kernel, initrd, strlen(cmdline) + 1, cmdline, KEXEC_FILE_ON_CRASH))
 		ksft_exit_fail_msg("kexec_file_load: %s\n", strerror(errno));
 	device("crash");
 	ksft_exit_fail_msg("it did not crash\n");
@@ -473,7 +514,9 @@ int main(int argc, char **argv)
 		fuzz(argv[2], argv[3]);
 	else if (argc == 2 && !strcmp(argv[1], "deaths"))
 		deaths();
+	else if (argc == 2 && !strcmp(argv[1], "jump"))
+		jump();
 	else
-		ksft_exit_fail_msg("use: inject alloc | fuzz SEED N | deaths | crash MODE\n");
+		ksft_exit_fail_msg("use: inject alloc | fuzz SEED N | deaths | jump | crash MODE\n");
 	ksft_finished();
 }

@@ -48,7 +48,7 @@ def objects(topics, which):
                    'new': new | tests}[which])
 
 
-def configure(tree, obj, default, changes):
+def configure(tree, obj, default, changes, *args):
     """A configuration in which each of the changes has come to pass."""
     os.makedirs(obj, exist_ok=True)
     ours = {c.split('=')[0] for c in changes}
@@ -59,7 +59,7 @@ def configure(tree, obj, default, changes):
     path = os.path.join(obj, 'requested')
     with open(path, 'w', encoding='utf-8') as f:
         f.writelines(lines + [c + '\n' for c in changes])
-    make(tree, obj, default or 'allnoconfig', f'KCONFIG_ALLCONFIG={path}')
+    make(tree, obj, default or 'allnoconfig', f'KCONFIG_ALLCONFIG={path}', *args)
     with open(os.path.join(obj, '.config'), encoding='utf-8') as f:
         config = set(f.read().split('\n'))
     for change in changes:
@@ -130,6 +130,38 @@ def matrix():
         variant(name, LINUX, os.path.join(CHECK, name), topics, default, changes,
                 objects(topics, which), *args)
     return f'{len(MATRIX)} configurations: {", ".join(m[0] for m in MATRIX)}'
+
+
+def complaints(obj, work, *args):
+    """What the compiler says against usage.c, as a module in the folder WORK."""
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.copytree(os.path.join(os.path.dirname(__file__), 'usage'), work)
+    try:
+        make(LINUX, obj, f'M={work}', *args, 'usage.o')
+    except Failed as e:
+        return e.args[0]
+    return []
+
+
+def usage():
+    """Correct uses of the interface, and constants that are no key, with each compiler that
+    is installed. Its options stand in for the configurations that bring them, so that one
+    kernel per compiler is prepared."""
+    compilers = {'gcc': (), **{f'clang-{n}': (f'LLVM=-{n}',) for n in range(14, 30) if shutil.which(f'ld.lld-{n}')}}
+    ways = {'-O2': '', '-Os': '-Os', 'KASAN': '-fsanitize=kernel-address', 'LTO': '-flto'}
+    for name, args in compilers.items():
+        progress(name)
+        obj, work = (os.path.join(CHECK, f'usage-{name}', part) for part in ('obj', 'work'))
+        configure(LINUX, obj, None, ('CONFIG_MODULES=y',), *args)
+        make(LINUX, obj, 'modules_prepare', *args)
+        for way, flags in ways.items():
+            for bad in range(4):
+                said = complaints(obj, work, f'KCFLAGS={flags} -DBAD={bad}', *args)
+                if bad and not any('negative width' in line for line in said):
+                    raise Failed([f'{name} {way}: a constant that is no key is taken, BAD={bad}'] + said)
+                if said and not bad:
+                    raise Failed([f'{name} {way}: {line}' for line in said])
+    return f'{", ".join(compilers)}, each with {", ".join(ways)}'
 
 
 def allmodconfig():
