@@ -29,7 +29,7 @@ FAULTS = (
      r'\tsetup_clear_cpu_cap\(X86_FEATURE_PKS\);\n', ''),
     ('live', 'the hooks do not go live', COMMON, r'\tpks_boot_live\(\);\n', ''),
     ('init-task', 'the first thread starts open', PKS_C,
-     r'(MSR with them. \*/\n)\tpks_close_all\(\);\n', r'\1\tpks_load(current);\n'),
+     r'(MSR with them. \*/\n)\tpks_close_all\(\);\n', r'\1\tpks_revalidate_and_write(current);\n'),
     ('switch', 'no context switch hook', 'arch/x86/kernel/process_64.c',
      r'\tpks_switch_to\(next_p\);\n', ''),
     ('fork', 'fork copies the rights', 'arch/x86/kernel/process.c',
