@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Kernels whose sources differ from the series: broken ones, and one that counts.
 
-They are made in build/linux and build/obj, or what a variant has for that, where all but
-a file or two is built already; what was there is put back, and scripts/build, which each
-target starts with, mends what an interruption left."""
+They are built in build/linux and build/obj, or in the folders of a variant, where all but
+a file or two is built already. Afterwards the sources are put back. If this is interrupted,
+scripts/build puts them back: each target starts with it."""
 import contextlib
 import os
 import re
@@ -26,7 +26,7 @@ def substitute(text, pattern, replacement, where):
 
 
 def write(path, text):
-    """As a file of its own: others may be links to the same."""
+    """Write a new file in place of the old one, to which other trees may have hard links."""
     with open(path + '.new', 'w', encoding='utf-8') as f:
         f.write(text)
     os.replace(path + '.new', path)
@@ -34,7 +34,7 @@ def write(path, text):
 
 @contextlib.contextmanager
 def sources(*changes):
-    """The sources with these changes while it lasts: file, pattern, replacement."""
+    """Make these CHANGES (file, pattern, replacement) to the sources, and undo them at the end."""
     kept = {}
     try:
         for name, pattern, replacement in changes:

@@ -19,10 +19,10 @@ Scenario = collections.namedtuple(
         'max', 2, '', ('kunit', 'test_pks'), r'pks-absent', '', ''))
 
 SCENARIOS = (
-    # Everything that must go by without a warning, 5-level paging, S3.
+    # These two have all tests that must pass without a warning, and S3.
     Scenario('2-cpus', 'suspend', expect=r'guest: la57'),
     Scenario('4-cpus', 'suspend', smp=4),
-    # The rest needs company.
+    # The tests that may skip need a second CPU.
     Scenario('1-cpu', 'test', smp=1,
              skips=r'pks-absent|migrate|retire|rebirth|idle|IPI from another|CPU offline'),
     Scenario('4-level-paging', 'test', cmdline='no5lvl', expect=r'guest: no la57'),
@@ -35,15 +35,15 @@ SCENARIOS = (
                   # By the file that warns: which function a compiler inlines where is its affair.
                   r'WARNING: .* at (arch/x86/(kernel/cpu/common|mm/pks_keys)|lib/pks/pks_run)\.c:|'
                   r'WARNING: .*/asm/pks\.h:'),
-    # Off, and not there.
+    # PKS is turned off, and the CPU does not have it.
     Scenario('nopks', 'absent', cmdline='nopks', skips=r'pks/',
              expect=r'x86/pks: off: nopks on the command line'),
     Scenario('cpu-without-pks', 'absent', cpu='max,-pks', skips=r'pks/',
              expect=r'x86/pks: off: the CPU does not have it'),
 )
 
-# With this the kernel turns FRED off when its first CPU has it already, and does not come
-# up: one without the series does the same.
+# With pti=on Linux 6.12 turns FRED off after its first CPU uses it, and does not come up.
+# A kernel without the series does the same.
 if boot.FRED == 'on':
     SCENARIOS = tuple(s for s in SCENARIOS if s.name != 'pti')
 
@@ -55,10 +55,10 @@ Variant = collections.namedtuple('Variant', 'skips cmdline dues slower suspends'
 
 VARIANTS = {
     '': Variant(),
-    # With CONFIG_DEBUG_ENTRY, to take rights to user mode warns. Other tests do not do it.
+    # CONFIG_DEBUG_ENTRY warns of rights that are taken to user mode, so some tests skip.
     'debug': Variant(r'(fork|exec) starts closed|interrupt from user mode', slower=5),
-    # The kernel has races of its own. One with its rights or its keys is not due. S3
-    # resets it, with nopks as well.
+    # Linux has data races of its own, which are due; those in PKS are not. A kernel with
+    # KCSAN does not come back from S3, with nopks neither.
     'kcsan': Variant(cmdline='panic_on_warn=0', slower=5, suspends=False,
                      dues=r'BUG: KCSAN: data-race in (?!.*pks)|^Reported by Kernel Concurrency'),
     'module': Variant(),
@@ -71,13 +71,13 @@ if boot.VARIANT not in VARIANTS:
 
 
 def arguments():
-    """Those of a program, and whether "-n" among them says only to see if they are right:
-    so that make can do that ahead of a build."""
+    """The arguments of this program, and whether "-n" is among them. It says to check the
+    arguments and do nothing else: make does so ahead of a build."""
     return [a for a in sys.argv[1:] if a != '-n'], '-n' in sys.argv[1:]
 
 
 def either(*patterns):
-    """A pattern that matches what one of these does, or '' for none."""
+    """One pattern for all that PATTERNS match, or '' if there is none."""
     return '|'.join(p for p in patterns if p)
 
 
@@ -109,7 +109,7 @@ def run(scenario, prefix='', timeout=120, folder=None):
     the Verdict, and the log."""
     variant = VARIANTS[boot.VARIANT]
     log = os.path.join(LOGS, f'{prefix}{scenario.name}.log')
-    # Of two values for one parameter the kernel takes the last: the variant's first.
+    # Of two values for one parameter the kernel takes the last, so the variant's come first.
     cmdline = f'pks.mode={mode(scenario)} {variant.cmdline} {scenario.cmdline}'
     wrong = boot.boot(log, scenario.cpu, scenario.smp, ' '.join(cmdline.split()),
                       timeout=timeout * variant.slower, folder=folder)

@@ -7,7 +7,7 @@ import shutil
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PATCHES = os.path.join(ROOT, 'patches', '6.12')
-# With ccache, if it is there; see scripts/build.
+# The search path with ccache, if that is installed; see scripts/build.
 PATH = '/usr/lib/ccache:' + os.environ.get('PATH', '/usr/bin:/bin')
 # Git in this repository, whoever owns its folder.
 GIT = ('git', '-c', 'safe.directory=*', '-C', ROOT)
@@ -72,7 +72,7 @@ def digest():
     return state.hexdigest()[:12]
 
 
-# In a tree made by "apply --from", a digest.
+# The file with the digest, in a tree that "apply --from" has made.
 STATE = '.pks-digest'
 
 

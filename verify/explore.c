@@ -508,12 +508,13 @@ int main(int argc, char **argv)
 	quiet = !isatty(2);
 	name = argc > 1 ? scenario(atoi(argv[1])) : NULL;
 	if (!name) {
-		/* How many there are. */
+		/* The number of scenarios. */
 		int nr = 0;
 
 		while (scenario(nr))
 			nr++;
-		return nr;
+		printf("%d\n", nr);
+		return 0;
 	}
 	now = cpus[0].regs;
 	/* Never returns. */

@@ -12,13 +12,13 @@ import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# The kernel with another of configs/, see scripts/build.
+# The name of a kernel with another configuration, see scripts/build.
 VARIANT = os.environ.get('VARIANT', '')
 OUT = os.path.join(ROOT, 'build', *(['variants', VARIANT] if VARIANT else []))
 IMAGE = os.path.join(OUT, 'image')
-# On or off: the CPU has FRED, and the kernel uses it or not.
+# "on" or "off": the CPU has FRED, and the kernel uses it or not.
 FRED = os.environ.get('FRED', '')
-# Of scripts/qemu-fred: Debian's does not have it.
+# Debian's QEMU does not have FRED. scripts/qemu-fred builds one that does.
 QEMU = os.path.join(ROOT, 'build', 'qemu', 'qemu-system-x86_64') if FRED else 'qemu-system-x86_64'
 # All CPUs in one thread. With a thread for each, QEMU before 8.1 can translate code
 # while another CPU changes it and keep what is no longer there: a jump label that is
@@ -41,7 +41,7 @@ def command(cpu, smp, cmdline, folder=None):
                  + (f' with VARIANT={VARIANT}' if VARIANT else ''))
     with open(os.path.join(folder, 'cmdline'), encoding='utf-8') as f:
         default = f.read().strip() + (f' fred={FRED}' if FRED else '')
-    # Of two values for one parameter the kernel and the guest's init take the last.
+    # The kernel and the guest's init take the last of two values for one parameter.
     return [QEMU, '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot',
             '-machine', 'pc', '-accel', ACCEL, '-cpu', cpu, '-smp', str(smp),
             '-m', '1024' if VARIANT else '512',
