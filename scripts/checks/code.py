@@ -9,8 +9,9 @@ from checks import builds, elf
 from checks.common import (CHECK, LINUX, Failed, apply_to, copy_pristine, make, note, output,
                            progress)
 
-# The sources that the series is compared with: unchanged, but for what its first topics
-# mend whether the feature is on or off. scripts/build removes them with those.
+# The sources that the series is compared with. They have the first topics, which mend
+# Linux itself whether the feature is on or off. scripts/build removes this folder when the
+# unchanged sources are replaced.
 BASE = os.path.join(CHECK, 'base')
 # The last of these topics.
 MENDS = 'fred'
@@ -35,7 +36,7 @@ def unpatched():
     apply_to(MENDS, BASE)
     with open(builds.GUEST, encoding='utf-8') as f:
         lines = f.read().splitlines()
-    # It does not know these.
+    # Its Kconfig has no such symbols.
     changes = [f'{line.split("=")[0]}=n' for line in lines if 'SUPERVISOR_PKEYS' in line or 'PKS' in line]
     return whole(BASE, os.path.join(CHECK, 'code-base'), changes)
 

@@ -49,7 +49,7 @@ def pristine():
 
 
 def copy_pristine(tree):
-    """Make TREE those sources: hard links, as nothing writes into a file in place."""
+    """Make TREE a copy of those sources, of hard links: nothing writes into a file in place."""
     new = f'{tree}.new'
     for old in (tree, new):
         shutil.rmtree(old, ignore_errors=True)
@@ -59,33 +59,33 @@ def copy_pristine(tree):
 
 
 def apply_to(topic, tree):
-    """Make TREE, such a copy, what the series is up to a topic."""
+    """Apply the series up to a topic to TREE, which copy_pristine() made."""
     output(os.path.join(series.ROOT, 'scripts', 'apply'), '--from', pristine(), '--to', topic, tree)
 
 
 def linux_version():
-    """Of those."""
+    """The version of the sources."""
     with open(os.path.join(pristine(), 'Makefile'), encoding='utf-8') as f:
         return '.'.join(re.findall(r'^(?:VERSION|PATCHLEVEL|SUBLEVEL) = (\d+)', f.read(), re.M))
 
 
-# What a check has to say beyond its line, for the report.
+# What the report shows below the line of the check that runs.
 notes = []
 
 
 def progress(text):
-    """What a long check is at."""
+    """Print what a long check is doing."""
     print(f'        {text}', flush=True)
 
 
 def note(text):
-    """What belongs to the result."""
+    """Print something that belongs to the result, and keep it for the report."""
     progress(text)
     notes.append(text)
 
 
 def output(*argv, cwd=None, status=(0,), **options):
-    """What a program prints, or Failed."""
+    """What a program prints; Failed if it ends with another STATUS."""
     if not shutil.which(argv[0], path=os.environ['PATH'] + ':' + (cwd or '')):
         raise Failed([f'{argv[0]} is not installed'])
     done = subprocess.run(argv, cwd=cwd, text=True, check=False, stdin=subprocess.DEVNULL,
@@ -98,8 +98,8 @@ def output(*argv, cwd=None, status=(0,), **options):
 
 
 def make(tree, obj, *args):
-    """What kbuild prints, or Failed with the lines that say error."""
-    # The same objects whoever builds them and when: two kernels are compared.
+    """What kbuild prints; Failed if it fails."""
+    # Kernels are compared: who built them and when must make no difference.
     env = dict(os.environ, PATH=series.PATH, KBUILD_BUILD_TIMESTAMP='1970-01-01', KBUILD_BUILD_USER='pks',
                KBUILD_BUILD_HOST='pks', KBUILD_BUILD_VERSION='1')
     return output('make', '-C', tree, f'O={obj}', f'-j{os.cpu_count()}', *args, env=env)

@@ -16,8 +16,8 @@ PACKAGE = 'linux-source-6.12'
 
 
 def fetch():
-    """The source package of Linux 6.12, the newest that could be had when it was
-    downloaded: its .dsc file."""
+    """The .dsc file of the source package of Linux 6.12. The newest version is downloaded
+    once, and kept."""
     if os.path.isdir(SOURCE):
         return glob.glob(os.path.join(SOURCE, '*.dsc'))[0]
     new = f'{SOURCE}.new'
@@ -64,7 +64,7 @@ def vanilla():
 
 
 def version(dsc):
-    """Of a package."""
+    """The version of a source package."""
     with open(dsc, encoding='utf-8') as f:
         return re.search(r'^Version: (.*)$', f.read(), re.M)[1]
 

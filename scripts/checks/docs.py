@@ -18,7 +18,7 @@ def kernel_doc():
 
 
 def sphinx():
-    """Build the chapter."""
+    """Build the chapter of the kernel's documentation that has the series."""
     obj = os.path.join(BUILD, 'htmldocs')
     shutil.rmtree(obj, ignore_errors=True)
     progress('sphinx on Documentation/arch/x86')

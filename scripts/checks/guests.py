@@ -48,7 +48,7 @@ def debug():
 
 
 def kcsan():
-    """Which races the kernel has of its own is said, too."""
+    """All boots with KCSAN. The report lists the races that are not of the series."""
     said = boots('kcsan')
     races = set()
     for scenario in scenarios.SCENARIOS:
@@ -69,7 +69,7 @@ def inject():
 
 
 def fred():
-    """Where exceptions and interrupts come as FRED events, on the kernel of make run."""
+    """All boots of the usual kernel on a CPU that delivers exceptions and interrupts by FRED."""
     progress('fred: an emulator (6 minutes if it is new)')
     output(os.path.join(series.ROOT, 'scripts', 'qemu-fred'))
     progress('fred: testing')

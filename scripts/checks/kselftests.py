@@ -13,12 +13,12 @@ from checks.common import BUILD, CHECK, Failed, make, note, output, pristine, pr
 OUT = os.path.join(CHECK, 'kselftests')
 # Of tools/testing/selftests: what is built in each folder.
 TARGETS = {'x86': ('all_64',), 'mm': ('protection_keys_64', 'pkey_sighandler_tests_64')}
-# What is another number in each run.
+# Numbers that differ from run to run.
 NUMBER = re.compile(r'0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\b\d{2,}\b')
 LINE = re.compile(r'^kselftest: (\w+): (.*)')
 # How tests end: passed, failed, skipped.
 ENDS = ('0', '1', '4')
-# Those that may end otherwise: under QEMU 7.2 they do, without the series, too.
+# Tests that may end with another status. Under QEMU 7.2 they do so without the series, too.
 CUT = {'mov_ss_trap_64': ('139',), 'sysret_ss_attrs_64': ('137',)}
 
 
@@ -42,13 +42,13 @@ def build():
 
 
 def ends(lines):
-    """The status with which each test ended, of those that did."""
+    """The exit status of each test that came to its end."""
     return {test: line.split()[-1] for test, line in lines if line.startswith('exit status ')}
 
 
 def results(kernel, tests, name):
-    """What each test printed: its name and a line, for all lines. Each has to end as tests
-    do: one that could not run is the same on any kernel."""
+    """All lines that the tests printed, as (test, line). Failed if one does not end as a test
+    should: one that cannot run prints the same on any kernel."""
     folder = os.path.join(OUT, name.replace(' ', '-'))
     log = folder + '.log'
     scenarios.boot.image(folder, kernel, {f'/kselftest/{os.path.basename(t)}': t for t in tests})
@@ -71,7 +71,7 @@ def compare():
     kernels = {'without the series': os.path.join(code.unpatched(), 'arch/x86/boot/bzImage'),
                'with it': os.path.join(BUILD, 'image', 'bzImage')}
     old, new = (results(kernel, tests, name) for name, kernel in kernels.items())
-    # Without what is another number each time.
+    # Numbers that differ from run to run are no difference.
     texts = ([f'{test}: {NUMBER.sub("N", line)}' for test, line in lines] for lines in (old, new))
     differ = [line for line in difflib.unified_diff(*texts, lineterm='', n=0)
               if not line.startswith(('---', '+++', '@@'))]

@@ -59,7 +59,7 @@ def applies():
 
 
 def checkpatch():
-    """Style. What is justified is listed, with reasons."""
+    """The kernel's checkpatch.pl. JUSTIFIED lists what it may say, with the reasons."""
     with open(JUSTIFIED, encoding='utf-8') as f:
         justified = {tuple(line.split()[:2]) for line in f if line.strip() and line[0] != '#'}
     found = collections.Counter()
