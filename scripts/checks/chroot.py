@@ -14,8 +14,10 @@ from checks.common import CHECK, Failed, debian_sites, last_test, note, output, 
 README = os.path.join(series.ROOT, 'README.md')
 # The parts of a release that a new machine gets its packages from.
 PARTS = ('', '-updates', '-security')
-# In namespaces of their own: all mounts and processes in there are gone when unshare ends.
-ISOLATED = ('unshare', '--mount', '--pid', '--mount-proc', '--fork', '--kill-child')
+# In namespaces of their own: all mounts and processes in there are gone when unshare ends, and
+# that ends with this program.
+ISOLATED = ('setpriv', '--pdeathsig', 'KILL',
+            'unshare', '--mount', '--pid', '--mount-proc', '--fork', '--kill-child')
 # Gives the chroot $0 what a machine has, and runs the command $2 in the folder $1.
 ENTER = '''
 mount -t proc proc "$0/proc"
