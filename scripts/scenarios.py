@@ -28,13 +28,15 @@ SCENARIOS = (
     Scenario('4-level-paging', 'test', cmdline='no5lvl', expect=r'guest: no la57'),
     Scenario('pti', 'test', cmdline='pti=on',
              expect=r'Kernel/User page tables isolation: (force )?enabled'),
+    # Handlers of interrupts are threads, and softirqs run in one.
+    Scenario('threadirqs', 'test', cmdline='threadirqs'),
     # Oopses and warns on purpose.
-    Scenario('crash', 'crash', cmdline='kunit.enable=0 panic_on_warn=0',
+    Scenario('crash', 'crash', cmdline='kunit.enable=0 panic_on_warn=0 threadirqs run_pks_early',
              suites=('test_pks',),
              dues=r'BUG: unable to handle page fault for address: ff|Oops: 002[13] |Call Trace:|'
                   # By the file that warns: which function a compiler inlines where is its affair.
                   r'WARNING: .* at (arch/x86/(kernel/cpu/common|mm/pks_keys)|lib/pks/pks_run)\.c:|'
-                  r'WARNING: .*/asm/pks\.h:'),
+                  r'WARNING: .* at .*include/(asm|linux)/pks\.h:'),
     # PKS is turned off, and the CPU does not have it.
     Scenario('nopks', 'absent', cmdline='nopks', skips=r'pks/',
              expect=r'x86/pks: off: nopks on the command line'),
