@@ -16,7 +16,7 @@ LOGS = os.path.join(boot.OUT, 'log', f'fred-{boot.FRED}' if boot.FRED else '')
 
 Scenario = collections.namedtuple(
     'Scenario', 'name mode cpu smp cmdline suites skips expect dues', defaults=(
-        'max', 2, '', ('kunit', 'test_pks'), r'pks-absent', '', ''))
+        'max', 2, '', ('kunit', 'test_pks'), r'pks_absent|ftrace', '', ''))
 
 SCENARIOS = (
     # These two have all tests that must pass without a warning, and S3.
@@ -24,7 +24,7 @@ SCENARIOS = (
     Scenario('4-cpus', 'suspend', smp=4),
     # The tests that may skip need a second CPU.
     Scenario('1-cpu', 'test', smp=1,
-             skips=r'pks-absent|migrate|retire|rebirth|idle|IPI from another|CPU offline'),
+             skips=r'pks_absent|ftrace|migrate|retire|rebirth|idle|IPI from another|CPU offline'),
     Scenario('4-level-paging', 'test', cmdline='no5lvl', expect=r'guest: no la57'),
     Scenario('pti', 'test', cmdline='pti=on',
              expect=r'Kernel/User page tables isolation: (force )?enabled'),

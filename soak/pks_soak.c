@@ -18,14 +18,13 @@
 #include <linux/kthread.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
-#include <linux/pks.h>
 #include <linux/rwsem.h>
 #include <linux/smp.h>
-#include <linux/uaccess.h>
-#include <linux/vmalloc.h>
 
 #include <asm/apic.h>
 #include <asm/nmi.h>
+
+#include "pks_test.h"
 
 #define SLOTS		(PKR_NR_PKEYS - 1)
 /* Slots that handlers open; they can't wait for a key to be there. */
@@ -42,14 +41,8 @@ MODULE_PARM_DESC(threads, "How many of them");
 static struct slot {
 	struct rw_semaphore	sem;	/* held for write while the key is taken away */
 	unsigned int		times;	/* that it was; odd while it is */
-	struct page		*page;
-	u32			*addr;
+	struct pks_page		p;
 } slots[SLOTS];
-
-enum right { CLOSED, READABLE, WRITABLE };
-
-/* PKRS of one key, by what its owner may do. */
-static const u32 bits[] = { [CLOSED] = PKR_RIGHTS_MASK, [READABLE] = PKR_WD_BIT, [WRITABLE] = 0 };
 
 enum event {
 	SETS, ACCESSES, FAULTS, USER_FAULTS, TIMERS, IPIS, NMIS, OTHERS_NMIS, PROBES, STEPS,
@@ -77,19 +70,11 @@ static unsigned long total(enum event event)
 	return sum;
 }
 
-static void violated(const char *who, u64 have, u64 want)
+static void violated(const char *who, unsigned long have, unsigned long want)
 {
 	if (atomic_inc_return(&violations) <= 10)
-		pr_err("VIOLATED: %s on CPU %d: %llx instead of %llx\n", who,
+		pr_err("VIOLATED: %s on CPU %d: %lx instead of %lx\n", who,
 		       raw_smp_processor_id(), have, want);
-}
-
-static u64 pkrs(void)
-{
-	u64 value;
-
-	rdmsrl(MSR_IA32_PKRS, value);
-	return value;
 }
 
 /* Of a thread or a CPU, which does not have to be good, only the same each time. */
@@ -101,45 +86,22 @@ static u32 dice(u32 *state, u32 sides)
 	return *state % sides;
 }
 
-static __always_inline void __set(int pkey, enum right right)
-{
-	if (right == CLOSED)
-		pks_mk_noaccess(pkey);
-	else if (right == READABLE)
-		pks_mk_readonly(pkey);
-	else
-		pks_mk_readwrite(pkey);
-}
-
 /* Where the probes are: for threads only, as a handler can strike a probe's. */
-static noinline void set(int pkey, enum right right)
+static noinline void set(int pkey, enum pks_right right)
 {
-	__set(pkey, right);
-}
-
-/* copy_to_kernel_nofault() is not exported. */
-static noinline bool can_write(u32 *addr)
-{
-	u32 val = 0;
-
-	__put_kernel_nofault(addr, &val, u32, no);
-	return true;
-no:
-	return false;
+	pks_set(pkey, right);
 }
 
 /* Is what is allowed possible, and what is not a fault? */
-static void try(const char *who, struct slot *slot, enum right right)
+static void try(const char *who, struct slot *slot, enum pks_right right)
 {
-	u32 val = 0;
-	bool r = !copy_from_kernel_nofault(&val, slot->addr, sizeof(val));
-	bool w = can_write(slot->addr);
+	enum pks_right seen = pks_seen(slot->p.addr);
 
 	count(ACCESSES);
-	if (!r || !w)
+	if (seen != PKS_READWRITE)
 		count(FAULTS);
-	if (r != (right >= READABLE) || w != (right == WRITABLE))
-		violated(who, r | w << 1, right);
+	if (seen != right)
+		violated(who, seen, right);
 }
 
 /*
@@ -154,16 +116,16 @@ static void strike(const char *who, enum event event)
 	bool may_leave = event == NMIS;
 	u32 *state = this_cpu_ptr(&handler_dice);
 	int slot = dice(state, HANDLER_SLOTS);
-	enum right right = dice(state, 3);
-	u64 have = pkrs();
+	enum pks_right right = dice(state, PKS_NR_RIGHTS);
+	u32 have = pks_rdmsr();
 
 	count(event);
 	if (have != PKRS_INIT_VALUE)
 		violated(who, have, PKRS_INIT_VALUE);
-	__set(slot + 1, right);
+	pks_set(slots[slot].p.pkey, right);
 	try(who, &slots[slot], right);
 	if (dice(state, 2) || !may_leave)
-		__set(slot + 1, CLOSED);
+		pks_set(slots[slot].p.pkey, PKS_NOACCESS);
 }
 
 static enum hrtimer_restart on_timer(struct hrtimer *timer)
@@ -205,7 +167,7 @@ struct soaker {
 	u32			dice;
 	struct hrtimer		timer;
 	unsigned long		switches;
-	enum right		right[SLOTS];
+	enum pks_right		right[SLOTS];
 	unsigned int		times[SLOTS];
 };
 
@@ -215,24 +177,26 @@ static struct soaker *soakers;
 static void check(struct soaker *me, const char *what)
 {
 	unsigned int before[SLOTS];
-	u64 have;
+	u32 have;
 	int i;
 
 	for (i = 0; i < SLOTS; i++)
 		before[i] = READ_ONCE(slots[i].times);
 	smp_rmb();
-	have = pkrs();
+	have = pks_rdmsr();
 	smp_rmb();
 	for (i = 0; i < SLOTS; i++) {
-		enum right right = before[i] == me->times[i] ? me->right[i] : CLOSED;
-		u32 is = have >> PKR_SHIFT(i + 1) & PKR_RIGHTS_MASK;
+		enum pks_right right = before[i] == me->times[i] ? me->right[i] : PKS_NOACCESS;
+		int pkey = slots[i].p.pkey;
+		u32 is = have >> PKR_SHIFT(pkey) & PKR_RIGHTS_MASK;
 
 		if (before[i] & 1 || before[i] != READ_ONCE(slots[i].times))
 			continue;
-		if (is != bits[right])
-			violated(what, have, (u64)(i + 1) << 32 | bits[right]);
+		if (is != pks_bits(right))
+			violated(what, have, (unsigned long)pkey << 32 | pks_bits(right));
 	}
-	if (have >> 32 || have & 3)
+	/* Nothing closes key 0. */
+	if (have & PKR_RIGHTS_MASK)
 		violated(what, have, 0);
 }
 
@@ -243,11 +207,9 @@ static void change(struct soaker *me)
 
 	/* Nobody opens a key from the moment that it is taken away. */
 	down_read(&slot->sem);
-	if (me->times[i] != slot->times)
-		me->right[i] = CLOSED;
 	me->times[i] = slot->times;
-	me->right[i] = dice(&me->dice, 3);
-	set(i + 1, me->right[i]);
+	me->right[i] = dice(&me->dice, PKS_NR_RIGHTS);
+	set(slot->p.pkey, me->right[i]);
 	count(SETS);
 	try("thread", slot, me->right[i]);
 	up_read(&slot->sem);
@@ -255,7 +217,7 @@ static void change(struct soaker *me)
 
 static int child(void *done)
 {
-	u64 have = pkrs();
+	u32 have = pks_rdmsr();
 
 	if (have != PKRS_INIT_VALUE)
 		violated("child", have, PKRS_INIT_VALUE);
@@ -349,22 +311,32 @@ static int soak(void *arg)
 	}
 	hrtimer_cancel(&me->timer);
 	for (int i = 0; i < SLOTS; i++)
-		set(i + 1, CLOSED);
+		set(slots[i].p.pkey, PKS_NOACCESS);
 
 	return 0;
 }
 
-/* Gives a page the key of its slot. */
-static int map(int i)
+/* Take a key away and hand it out again. All others are taken, so the same one comes back. */
+static void take_away(struct slot *slot)
 {
-	slots[i].addr = vmap(&slots[i].page, 1, VM_MAP, PAGE_KERNEL_PKEY(i + 1));
-	return slots[i].addr ? 0 : -ENOMEM;
+	int pkey = slot->p.pkey;
+
+	down_write(&slot->sem);
+	pks_page_unmap(&slot->p);
+	WRITE_ONCE(slot->times, slot->times + 1);
+	smp_wmb();
+	pks_key_free(pkey);
+	if (pks_key_alloc("soak") != pkey)
+		violated("another key", pkey, 0);
+	smp_wmb();
+	WRITE_ONCE(slot->times, slot->times + 1);
+	if (pks_page_map(&slot->p, pkey))
+		violated("no memory", 0, 0);
+	up_write(&slot->sem);
+	count(FREES);
 }
 
-/*
- * Takes keys away and hands them out again, and moves a probe about. All other keys are
- * taken, so the key that comes back is the same.
- */
+/* Take keys away, and move a probe about. */
 static int churn(void *unused)
 {
 	u32 state = seed;
@@ -372,23 +344,9 @@ static int churn(void *unused)
 	bool probed = false;
 
 	while (!kthread_should_stop()) {
-		int i = HANDLER_SLOTS + dice(&state, SLOTS - HANDLER_SLOTS);
-		struct slot *slot = &slots[i];
-
-		down_write(&slot->sem);
-		vunmap(slot->addr);
-		vm_unmap_aliases();
-		WRITE_ONCE(slot->times, slot->times + 1);
-		smp_wmb();
-		pks_key_free(i + 1);
-		if (pks_key_alloc("soak") != i + 1)
-			violated("another key", i + 1, 0);
-		smp_wmb();
-		WRITE_ONCE(slot->times, slot->times + 1);
-		if (map(i))
-			violated("no memory", 0, 0);
-		up_write(&slot->sem);
-		count(FREES);
+		/* Each time takes two of the 65535 epochs of a boot. Leave some to clean_up(). */
+		if (current->thread.pks.epoch < U16_MAX - 2 * SLOTS)
+			take_away(&slots[HANDLER_SLOTS + dice(&state, SLOTS - HANDLER_SLOTS)]);
 
 		if (probed)
 			unregister_kprobe(&probe);
@@ -433,17 +391,17 @@ static int reporter(void *unused)
 /* A page fault of the kernel in a window, on the page of user memory at @arg. */
 static long soak_ioctl(struct file *file, unsigned int what, unsigned long arg)
 {
-	int pkey = 1 + what % HANDLER_SLOTS;
-	u64 have = pkrs();
+	struct slot *slot = &slots[what % HANDLER_SLOTS];
+	u32 have = pks_rdmsr();
 	u8 byte;
 
 	if (have != PKRS_INIT_VALUE)
 		violated("system call", have, PKRS_INIT_VALUE);
-	set(pkey, WRITABLE);
+	set(slot->p.pkey, PKS_READWRITE);
 	if (get_user(byte, (u8 __user *)arg))
 		violated("get_user()", arg, 0);
-	try("process", &slots[pkey - 1], WRITABLE);
-	set(pkey, CLOSED);
+	try("process", slot, PKS_READWRITE);
+	set(slot->p.pkey, PKS_NOACCESS);
 	count(USER_FAULTS);
 
 	return 0;
@@ -462,48 +420,33 @@ static struct miscdevice soak_dev = {
 };
 
 static struct task_struct *churner, *reports;
-static int nr_keys;
+static int nr_slots;
 
 static void clean_up(void)
 {
-	int i;
-
-	for (i = 0; i < SLOTS; i++) {
-		if (slots[i].addr)
-			vunmap(slots[i].addr);
-		if (slots[i].page)
-			__free_page(slots[i].page);
-	}
-	vm_unmap_aliases();
-	for (i = 0; i < nr_keys; i++)
-		pks_key_free(i + 1);
+	while (nr_slots)
+		pks_page_put(&slots[--nr_slots].p);
 	kfree(soakers);
 }
 
 static int __init soak_init(void)
 {
-	int i, cpu, pkey, err;
+	int i, cpu, err;
 
 	if (!seed || !threads || threads > MAX_THREADS) {
 		pr_err("the seed is not 0, and there are 1 to %d threads\n", MAX_THREADS);
 		return -EINVAL;
 	}
 	for (i = 0; i < SLOTS; i++) {
-		err = -EBUSY;
-		pkey = pks_key_alloc("soak");
-		if (pkey != i + 1) {
-			pr_err("needs all keys, but got %d for key %d\n", pkey, i + 1);
-			if (pkey > 0)
-				pks_key_free(pkey);
+		init_rwsem(&slots[i].sem);
+		err = pks_page_get(&slots[i].p, "soak");
+		if (err) {
+			pr_err("needs all keys, but has %d: %d\n", i, err);
 			goto fail;
 		}
-		nr_keys++;
-		init_rwsem(&slots[i].sem);
-		err = -ENOMEM;
-		slots[i].page = alloc_page(GFP_KERNEL | __GFP_ZERO);
-		if (!slots[i].page || map(i))
-			goto fail;
+		nr_slots++;
 	}
+	err = -ENOMEM;
 	soakers = kcalloc(threads, sizeof(*soakers), GFP_KERNEL);
 	if (!soakers)
 		goto fail;

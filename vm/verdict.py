@@ -22,7 +22,7 @@ DIRTY = re.compile(r'WARNING|BUG:|Oops|Call Trace|INFO: |KASAN|KCSAN|UBSAN|Kerne
                    r'general protection|Unable to handle|rcu.*stall|lockup|unchecked MSR|'
                    r'suspicious|inconsistent lock|kernel BUG|NMI received for unknown')
 # What a document must hold at least; its own plan tells how much is in that.
-NEEDS = {'kunit': ('pks', 'pks-absent')}
+NEEDS = {'kunit': ('pks', 'pks_absent')}
 # QEMU's MTRRs are inconsistent, and time under emulation is no measure.
 CLEAN = re.compile(r'mtrr: |INFO: NMI handler .* took too long')
 
