@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -30,6 +31,7 @@
 #define WAKEALARM	"/sys/class/rtc/rtc0/wakealarm"
 
 #define ROUNDS		20
+#define KMSG_LIMIT_MS	20000
 
 /* With a name, which ksft_test_result_skip() leaves out. */
 static void skip(const char *name, const char *why)
@@ -344,7 +346,7 @@ static void test_suspend(long seconds)
 /* From here on. Warnings that come only once come once more. */
 static int kmsg_open(void)
 {
-	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	int fd = open("/dev/kmsg", O_RDWR | O_NONBLOCK);
 
 	if (fd < 0)
 		ksft_exit_fail_msg("/dev/kmsg: %s\n", strerror(errno));
@@ -353,18 +355,35 @@ static int kmsg_open(void)
 	return fd;
 }
 
-/* All that came, until the next call; closes the file. */
+/*
+ * All that came until now; closes the file. The text lasts until the next call.
+ *
+ * A message that somebody is just writing looks like the end of the log. So a mark is
+ * written, and all is read until it shows.
+ */
 static const char *kmsg_close(int fd)
 {
 	static char text[1 << 18];
-	size_t have = 0;
+	static int marks;
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+	char mark[64], *record = text, *found;
 	ssize_t len;
 
-	/* A message that was overwritten gives EPIPE, and the next one comes. */
-	while ((len = read(fd, text + have, sizeof(text) - 1 - have)) > 0 ||
-	       (len < 0 && errno == EPIPE))
-		have += len > 0 ? len : 0;
-	text[have] = '\0';
+	snprintf(mark, sizeof(mark), "test_pks: mark %d of process %d", ++marks, getpid());
+	if (write(fd, mark, strlen(mark)) < 0)
+		ksft_exit_fail_msg("/dev/kmsg: %s\n", strerror(errno));
+	do {
+		if (poll(&pollfd, 1, KMSG_LIMIT_MS) <= 0)
+			ksft_exit_fail_msg("\"%s\" does not show in the kernel log\n", mark);
+		/* A message that was overwritten gives EPIPE, and the next one comes. */
+		len = read(fd, record, text + sizeof(text) - 1 - record);
+		if (len < 0 && errno != EPIPE && errno != EAGAIN)
+			ksft_exit_fail_msg("/dev/kmsg: %s\n", strerror(errno));
+		len = len < 0 ? 0 : len;
+		record[len] = '\0';
+		found = strstr(record, mark);
+		record += len;
+	} while (!found);
 	close(fd);
 	return text;
 }
