@@ -36,7 +36,7 @@
 /* With a name, which ksft_test_result_skip() leaves out. */
 static void skip(const char *name, const char *why)
 {
-	ksft_test_result_code(KSFT_SKIP, name, "%s\n", why);
+	ksft_test_result_code(KSFT_SKIP, name, "%s", why);
 }
 
 /* One action of run_pks: 0 or a negative errno. */
