@@ -48,7 +48,7 @@ static int run_alloc(struct run_file *f)
 
 	if (f->has_page)
 		return -EEXIST;
-	err = pks_page_get(&f->p, current->comm);
+	err = pks_page_get(&f->p, "run_pks");
 	f->has_page = !err;
 
 	return err;

@@ -415,7 +415,7 @@ static void test_stray(const char *action, const char *access, const char *state
 		_exit(0);
 	}
 	waitpid(pid, &status, 0);
-	snprintf(owner, sizeof(owner), "(test_pks), which is %s here", state);
+	snprintf(owner, sizeof(owner), "(run_pks), which is %s here", state);
 	ok = WIFSIGNALED(status);
 	if (!ok)
 		ksft_print_msg("the task survived\n");
