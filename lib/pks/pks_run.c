@@ -3,23 +3,35 @@
  * /sys/kernel/debug/x86/run_pks: one PKS test action per write, for what needs
  * a process of its own to fork, exec or be killed. Reading lists the actions.
  *
- * Each open file can have a key with one page, which end with the file.
+ * Each open file can have a key with one page, which end with the file. What it reads
+ * begins with the page's addresses.
  */
 #include <linux/clocksource.h>
+#include <linux/completion.h>
 #include <linux/debugfs.h>
 #include <linux/fs.h>
+#include <linux/interrupt.h>
+#include <linux/irq.h>
+#include <linux/irq_sim.h>
 #include <linux/irq_work.h>
+#include <linux/irqdomain.h>
+#include <linux/kmemleak.h>
 #include <linux/kprobes.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
+#include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/string.h>
 #include <linux/suspend.h>
+#include <linux/workqueue.h>
 
 #include <asm/irq_regs.h>
+#include <asm/text-patching.h>
 #include <asm/tlbflush.h>
+#include <asm/trap_pf.h>
 
 #include "pks_test.h"
 
@@ -40,7 +52,23 @@ struct run_file {
 	struct run_probe exec_end;
 	struct clocksource clock;
 	u32		resumed_pkrs;
+	bool		faking;
+	struct run_probe fault;
+	unsigned int	faked;
+	bool		scanned;
+	struct workqueue_struct *queue;
+	struct work_struct work;
+	unsigned int	irq;
+	struct tasklet_struct tasklet;
+	bool		wanted;
+	struct completion ran;
+	struct task_struct *left_in;
+	bool		same_thread;
+	bool		found_open;
 };
+
+/* What "write" leaves in the page. */
+#define RUN_WORD	0x504b5321
 
 static int run_alloc(struct run_file *f)
 {
@@ -59,11 +87,11 @@ static int run_write(struct run_file *f)
 	u32 val;
 
 	pks_mk_readwrite(f->p.pkey);
-	WRITE_ONCE(*f->p.addr, 1);
+	WRITE_ONCE(*f->p.addr, RUN_WORD);
 	val = READ_ONCE(*f->p.addr);
 	pks_mk_noaccess(f->p.pkey);
 
-	return val == 1 ? 0 : -EIO;
+	return val == RUN_WORD ? 0 : -EIO;
 }
 
 /*
@@ -133,21 +161,9 @@ static int run_is_closed(struct run_file *f)
 	return pks_all_closed() ? 0 : -EACCES;
 }
 
-static void run_cpu_state(void *arg)
-{
-	atomic_t *bad = arg;
-
-	if (!(__read_cr4() & X86_CR4_PKS) || !pks_all_closed())
-		atomic_inc(bad);
-}
-
 static int run_cpus(struct run_file *f)
 {
-	atomic_t bad = ATOMIC_INIT(0);
-
-	on_each_cpu(run_cpu_state, &bad, 1);
-
-	return atomic_read(&bad) ? -EIO : 0;
+	return pks_bad_cpus() ? -EIO : 0;
 }
 
 /*
@@ -221,7 +237,8 @@ static int run_misuse(struct run_file *f)
 {
 	static const int bad[] = { 0, -1, 16, 1000, -EOPNOTSUPP };
 	u32 before = current->thread.pks.pkrs;
-	int i, pkey;
+	int keys[PKR_NR_PKEYS];
+	int i, pkey, owners = 0;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		pks_mk_readwrite(bad[i]);
@@ -232,20 +249,22 @@ static int run_misuse(struct run_file *f)
 			return -EIO;
 	}
 
-	/* Twice is once too often, and must not free it for a second owner. */
+	/* Freed twice, it must not get two owners. */
 	pkey = pks_key_alloc("misuse");
 	if (pkey < 0)
 		return pkey;
 	pks_key_free(pkey);
 	pks_key_free(pkey);
-	if (pks_key_alloc("misuse") != pkey)
-		return -EIO;
-	i = pks_key_alloc("misuse");
-	if (i > 0)
-		pks_key_free(i);
-	pks_key_free(pkey);
+	for (i = 0; i < PKR_NR_PKEYS; i++) {
+		keys[i] = pks_key_alloc("misuse");
+		if (keys[i] < 0)
+			break;
+		owners += keys[i] == pkey;
+	}
+	while (i--)
+		pks_key_free(keys[i]);
 
-	return i != pkey ? 0 : -EIO;
+	return owners == 1 ? 0 : -EIO;
 }
 
 /*
@@ -256,29 +275,34 @@ static int run_probe_pre(struct kprobe *kp, struct pt_regs *regs)
 {
 	struct run_probe *probe = container_of(kp, struct run_probe, kp);
 
-	/* Without an exception the handler has the rights of the code itself. */
-	if (kprobe_ftrace(kp)) {
-		probe->pkrs = pks_rdmsr();
-		probe->unknown = this_cpu_read(pkrs_cache) == PKRS_UNKNOWN;
-	} else {
-		probe->pkrs = pks_regs_pkrs(regs);
-		probe->unknown = pks_frame(regs)->pkrs & PKRS_IN_FLIGHT;
-	}
+	probe->pkrs = pks_regs_pkrs(regs);
+	probe->unknown = pks_frame(regs)->pkrs & PKRS_IN_FLIGHT;
+
 	return 0;
 }
 
-/* Keeps the probe from being optimized into a jump. */
-static void run_probe_post(struct kprobe *kp, struct pt_regs *regs, unsigned long flags)
+static int run_probe_add(struct run_probe *probe, const char *symbol, kprobe_pre_handler_t pre)
 {
-}
+	struct kprobe kp = {
+		.symbol_name	= symbol,
+		.pre_handler	= pre,
+		.post_handler	= pks_kprobe_post,
+	};
+	int err;
 
-static int run_probe_add(struct run_probe *probe, const char *symbol)
-{
-	memset(probe, 0, sizeof(*probe));
-	probe->kp.symbol_name = symbol;
-	probe->kp.pre_handler = run_probe_pre;
-	probe->kp.post_handler = run_probe_post;
-	probe->pkrs = PKRS_UNKNOWN;
+	*probe = (struct run_probe){ .kp = kp, .pkrs = PKRS_UNKNOWN };
+	err = register_kprobe(&probe->kp);
+	if (err || !kprobe_ftrace(&probe->kp))
+		return err;
+
+	/*
+	 * ftrace calls the handler, with all keys closed. Behind that call in the probed
+	 * function, the probe is an exception, whose frame has the rights of the function.
+	 */
+	kp.symbol_name = NULL;
+	kp.addr = probe->kp.addr + CALL_INSN_SIZE;
+	unregister_kprobe(&probe->kp);
+	probe->kp = kp;
 
 	return register_kprobe(&probe->kp);
 }
@@ -290,7 +314,7 @@ static int run_warn(struct run_file *f)
 	bool open;
 	int err;
 
-	err = run_probe_add(&probe, "report_bug");
+	err = run_probe_add(&probe, "report_bug", run_probe_pre);
 	if (err)
 		return err;
 	pks_mk_readwrite(f->p.pkey);
@@ -312,10 +336,10 @@ static int run_watch_exec(struct run_file *f)
 	if (f->watching)
 		return -EEXIST;
 
-	err = run_probe_add(&f->exec_begin, "begin_new_exec");
+	err = run_probe_add(&f->exec_begin, "begin_new_exec", run_probe_pre);
 	if (err)
 		return err;
-	err = run_probe_add(&f->exec_end, "finalize_exec");
+	err = run_probe_add(&f->exec_end, "finalize_exec", run_probe_pre);
 	if (err)
 		unregister_kprobe(&f->exec_begin.kp);
 	else
@@ -358,17 +382,18 @@ static const struct clocksource run_clock = {
 };
 
 /*
- * Suspend to RAM in a window. Much is called in it that should not be, but the rights have
- * to outlast all of that, and the RESET, which opens all keys.
+ * Sleep in a window. Much is called in it that should not be, but the rights have to
+ * outlast all of that, and the RESET, which opens all keys. The function @symbol is
+ * called after the state of the CPU has been saved.
  */
-static int run_suspend(struct run_file *f)
+static int run_sleep(struct run_file *f, const char *symbol, int (*sleep)(void))
 {
 	struct run_probe down;
 	bool lasts;
 	u32 pkrs;
 	int err;
 
-	err = run_probe_add(&down, "acpi_enter_sleep_state");
+	err = run_probe_add(&down, symbol, run_probe_pre);
 	if (err)
 		return err;
 	f->clock = run_clock;
@@ -379,7 +404,7 @@ static int run_suspend(struct run_file *f)
 
 	pks_mk_readonly(f->p.pkey);
 	pkrs = current->thread.pks.pkrs;
-	err = pm_suspend(PM_SUSPEND_MEM);
+	err = sleep();
 	lasts = f->resumed_pkrs == pkrs && pks_can_read(f->p.addr) && !pks_can_write(f->p.addr);
 	pks_mk_noaccess(f->p.pkey);
 	clocksource_unregister(&f->clock);
@@ -393,24 +418,255 @@ out:
 	return err;
 }
 
-/* Use up the epochs: from then on a key that is freed does not come back. */
+static int run_to_ram(void)
+{
+	return pm_suspend(PM_SUSPEND_MEM);
+}
+
+static int run_suspend(struct run_file *f)
+{
+	return run_sleep(f, "acpi_enter_sleep_state", run_to_ram);
+}
+
+/* hibernate() is not for modules. */
+static int run_to_disk(void)
+{
+	static const char disk[] = "disk";
+	struct file *state = filp_open("/sys/power/state", O_WRONLY, 0);
+	ssize_t written;
+
+	if (IS_ERR(state))
+		return PTR_ERR(state);
+	written = kernel_write(state, disk, strlen(disk), NULL);
+	filp_close(state, NULL);
+
+	return written < 0 ? written : 0;
+}
+
+static int run_hibernate(struct run_file *f)
+{
+	return run_sleep(f, "swsusp_save", run_to_disk);
+}
+
+/*
+ * User space must not learn of keys
+ */
+
+/*
+ * A CPU sets the PK bit in the error code of a page fault by the key of the page, even if
+ * the access came from user mode, which may not touch a kernel page anyway. An emulator may
+ * not. The bit is added as bad_area_nosemaphore(regs, error_code, address) is called, for
+ * the page of this file.
+ */
+static int run_fake_pk_pre(struct kprobe *kp, struct pt_regs *regs)
+{
+	struct run_file *f = container_of(kp, struct run_file, fault.kp);
+
+	if (regs->dx == (unsigned long)f->p.addr) {
+		regs->si |= X86_PF_PK;
+		f->faked++;
+	}
+	return 0;
+}
+
+static int run_fake_pk(struct run_file *f)
+{
+	/* The function is static: a compiler may have made another one of it. */
+	static const char *const names[] = {
+		"bad_area_nosemaphore", "bad_area_nosemaphore.isra.0",
+		"bad_area_nosemaphore.constprop.0", "bad_area_nosemaphore.constprop.0.isra.0",
+	};
+	int i, err = -ENOENT;
+
+	if (f->faking)
+		return -EEXIST;
+	for (i = 0; i < ARRAY_SIZE(names) && err; i++)
+		err = run_probe_add(&f->fault, names[i], run_fake_pk_pre);
+	f->faking = !err;
+
+	return err;
+}
+
+static int run_faked_pk(struct run_file *f)
+{
+	return f->faked ? 0 : -ESRCH;
+}
+
+/*
+ * Kernel threads that run functions of others one after the other
+ */
+
+/* The first call leaves the key open. The second one looks, and closes it. */
+static void run_in_turn(struct run_file *f)
+{
+	if (!f->left_in) {
+		f->left_in = current;
+		pks_mk_readwrite(f->p.pkey);
+	} else {
+		f->same_thread = f->left_in == current;
+		f->found_open = pks_can_write(f->p.addr);
+		pks_mk_noaccess(f->p.pkey);
+	}
+	complete(&f->ran);
+}
+
+/*
+ * Have both calls made, in one thread. Where a pool of threads does it, they may be two of
+ * them.
+ */
+static int run_both(struct run_file *f, void (*start)(struct run_file *f))
+{
+	int tries, i;
+
+	for (tries = 0; tries < 100; tries++) {
+		f->left_in = NULL;
+		for (i = 0; i < 2; i++) {
+			reinit_completion(&f->ran);
+			start(f);
+			if (!wait_for_completion_timeout(&f->ran, 10 * HZ))
+				return -ETIMEDOUT;
+		}
+		if (f->same_thread)
+			return f->found_open ? 0 : -EACCES;
+	}
+
+	return -EAGAIN;
+}
+
+static void run_work(struct work_struct *work)
+{
+	run_in_turn(container_of(work, struct run_file, work));
+}
+
+static void run_start_work(struct run_file *f)
+{
+	queue_work(f->queue, &f->work);
+}
+
+static int run_worker(struct run_file *f)
+{
+	int err;
+
+	f->queue = alloc_ordered_workqueue("run_pks", 0);
+	if (!f->queue)
+		return -ENOMEM;
+	err = run_both(f, run_start_work);
+	destroy_workqueue(f->queue);
+
+	return err;
+}
+
+static irqreturn_t run_irq(int irq, void *f)
+{
+	run_in_turn(f);
+
+	return IRQ_HANDLED;
+}
+
+static void run_start_irq(struct run_file *f)
+{
+	irq_set_irqchip_state(f->irq, IRQCHIP_STATE_PENDING, true);
+}
+
+static int run_irq_thread(struct run_file *f)
+{
+	struct irq_domain *domain = irq_domain_create_sim(NULL, 1);
+	int err = -ENOMEM;
+
+	if (IS_ERR(domain))
+		return PTR_ERR(domain);
+	f->irq = irq_create_mapping(domain, 0);
+	if (f->irq)
+		err = request_threaded_irq(f->irq, NULL, run_irq, IRQF_ONESHOT, "run_pks", f);
+	if (!err) {
+		err = run_both(f, run_start_irq);
+		free_irq(f->irq, f);
+	}
+	irq_dispose_mapping(f->irq);
+	irq_domain_remove_sim(domain);
+
+	return err;
+}
+
+/*
+ * Softirqs run in ksoftirqd, on the stack of that thread, or as an interrupt returns. Raised
+ * again and again, they get to ksoftirqd.
+ */
+static void run_softirq(struct tasklet_struct *tasklet)
+{
+	struct run_file *f = from_tasklet(f, tasklet, tasklet);
+
+	if (object_is_on_stack(&f) && !strncmp(current->comm, "ksoftirqd/", 10))
+		run_in_turn(f);
+	else if (READ_ONCE(f->wanted))
+		tasklet_schedule(tasklet);
+}
+
+static void run_start_softirq(struct run_file *f)
+{
+	tasklet_schedule(&f->tasklet);
+}
+
+static int run_ksoftirqd(struct run_file *f)
+{
+	int err;
+
+	f->wanted = true;
+	err = run_both(f, run_start_softirq);
+	WRITE_ONCE(f->wanted, false);
+	tasklet_kill(&f->tasklet);
+
+	return err;
+}
+
+/* Keyed memory can be an object of kmemleak, which scans all memory. It has no right to. */
+static int run_kmemleak(struct run_file *f)
+{
+	if (!IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
+		return -EOPNOTSUPP;
+	if (f->scanned)
+		return -EEXIST;
+	kmemleak_alloc(f->p.addr, PAGE_SIZE, 0, GFP_KERNEL);
+	f->scanned = true;
+
+	return 0;
+}
+
+/* "run_pks_early" on the command line: ask for a key before PKS is on. Not for modules. */
+static int run_early_key;
+
+static int __init __maybe_unused run_ask_early(char *arg)
+{
+	if (*arg)
+		return 0;
+
+	run_early_key = pks_key_alloc("early");
+	return 1;
+}
+__setup("run_pks_early", run_ask_early);
+
+static int run_early(struct run_file *f)
+{
+	if (!run_early_key)
+		return -ESRCH;
+
+	return run_early_key == -EAGAIN ? 0 : -EIO;
+}
+
+/* Use up the epochs: from then on keys run out. */
 static int run_epochs(struct run_file *f)
 {
-	int i, pkey, last = 0;
+	int i, pkey;
 
 	for (i = 0; i <= U16_MAX + PKR_NR_PKEYS; i++) {
 		pkey = pks_key_alloc("epochs");
 		if (pkey < 0)
 			break;
-		/* Never the same one again without a new epoch. */
-		if (i > U16_MAX && pkey == last)
-			return -EIO;
-		last = pkey;
 		pks_key_free(pkey);
 		cond_resched();
 	}
 
-	return pkey == -ENOSPC && i >= PKR_NR_PKEYS - 1 ? 0 : -EIO;
+	return i && pkey == -ENOSPC ? 0 : -EIO;
 }
 
 static const struct run_action {
@@ -437,6 +693,14 @@ static const struct run_action {
 	{ "tick-was-closed", run_tick_was_closed, true,
 	  "succeed if it came from user mode and had no rights" },
 	{ "suspend", run_suspend, true, "to RAM, in a window, which must outlast it" },
+	{ "hibernate", run_hibernate, true, "the same, to disk" },
+	{ "fake-pk", run_fake_pk, true, "let user mode's page faults there have the PK bit" },
+	{ "faked-pk", run_faked_pk, true, "succeed if one was given it" },
+	{ "kmemleak", run_kmemleak, true, "let kmemleak know of the page, and scan it" },
+	{ "early", run_early, false, "succeed if run_pks_early, at boot, was told to try again" },
+	{ "worker", run_worker, true, "open it in a work item; succeed if it is so in the next" },
+	{ "irq-thread", run_irq_thread, true, "the same with an interrupt's thread" },
+	{ "ksoftirqd", run_ksoftirqd, true, "the same with a softirq's" },
 	{ "unpin", run_unpin, false, "clear CR4.PKS, which must stay: warns" },
 	{ "misuse", run_misuse, false, "use keys that do not exist: warns" },
 	{ "warn", run_warn, true, "WARN() in a window: warns" },
@@ -483,12 +747,18 @@ static ssize_t run_pks_write(struct file *file, const char __user *ubuf,
 static ssize_t run_pks_read(struct file *file, char __user *ubuf, size_t count,
 			    loff_t *ppos)
 {
+	struct run_file *f = file->private_data;
 	char *buf = kmalloc(PAGE_SIZE, GFP_KERNEL);
 	ssize_t ret, len = 0;
 	int i;
 
 	if (!buf)
 		return -ENOMEM;
+	mutex_lock(&f->lock);
+	if (f->has_page)
+		len = scnprintf(buf, PAGE_SIZE, "page %lx, without the key %lx\n",
+				(unsigned long)f->p.addr, (unsigned long)page_address(f->p.page));
+	mutex_unlock(&f->lock);
 	for (i = 0; i < ARRAY_SIZE(run_actions); i++)
 		len += scnprintf(buf + len, PAGE_SIZE - len, "%-16s%s\n",
 				 run_actions[i].name, run_actions[i].help);
@@ -505,6 +775,9 @@ static int run_pks_open(struct inode *inode, struct file *file)
 	if (!f)
 		return -ENOMEM;
 	mutex_init(&f->lock);
+	init_completion(&f->ran);
+	INIT_WORK(&f->work, run_work);
+	tasklet_setup(&f->tasklet, run_softirq);
 	file->private_data = f;
 	/* A task that dies in write() takes the lock of the position along. */
 	file->f_mode &= ~FMODE_ATOMIC_POS;
@@ -520,6 +793,10 @@ static int run_pks_release(struct inode *inode, struct file *file)
 		unregister_kprobe(&f->exec_begin.kp);
 		unregister_kprobe(&f->exec_end.kp);
 	}
+	if (f->faking)
+		unregister_kprobe(&f->fault.kp);
+	if (f->scanned)
+		kmemleak_free(f->p.addr);
 	if (f->has_page)
 		pks_page_put(&f->p);
 	kfree(f);
