@@ -107,20 +107,24 @@ def make(tree, obj, *args):
 
 def debian_sites(fields):
     """Where this machine has its Debian packages from, in these fields of "apt-get indextargets"."""
-    said = output('apt-get', 'indextargets', '--format', f'$(CREATED_BY) $(ORIGIN) {fields}')
-    sites = sorted({' '.join(line.split()[2:]) for line in said.splitlines()
-                    if line.startswith('Packages Debian ')})
+    # The origin is the last, as it can have blanks in it: that of backports does.
+    said = output('apt-get', 'indextargets', '--format', f'$(CREATED_BY) {fields} $(ORIGIN)')
+    sites = sorted(set(re.findall(r'^Packages (.*) Debian$', said, re.M)))
     if not sites:
         raise Failed(['apt-get knows no Debian packages; run "apt-get update"'])
     return sites
 
 
-def apt_source(apt):
-    """Options for apt-get with which it finds source packages. Its lists are in the folder APT."""
-    sites = debian_sites('$(REPO_URI) $(RELEASE) $(COMPONENT)')
+def apt_source(apt, release=None):
+    """Options for apt-get with which it finds source packages. Its lists are in the folder APT.
+    With a RELEASE, such as "bookworm", they are those of that release, from the same places."""
+    sites = {f'{uri} {release or suite} {component}' for codename, uri, suite, component in
+             map(str.split, debian_sites('$(CODENAME) $(REPO_URI) $(RELEASE) $(COMPONENT)'))
+             # A mirror of updates need not have those of another release.
+             if not release or '-' not in codename}
     os.makedirs(os.path.join(apt, 'lists', 'partial'), exist_ok=True)
     with open(os.path.join(apt, 'sources.list'), 'w', encoding='utf-8') as f:
-        f.writelines(f'deb-src {site}\n' for site in sites)
+        f.writelines(f'deb-src {site}\n' for site in sorted(sites))
     return [f'-oDir::Etc::sourcelist={apt}/sources.list', '-oDir::Etc::sourceparts=/dev/null',
             f'-oDir::State::lists={apt}/lists', f'-oDir::Cache={apt}/cache',
             '-oAPT::Sandbox::User=root']
