@@ -16,7 +16,7 @@ LOGS = os.path.join(boot.OUT, 'log', f'fred-{boot.FRED}' if boot.FRED else '')
 
 Scenario = collections.namedtuple(
     'Scenario', 'name mode cpu smp cmdline suites skips expect dues', defaults=(
-        'max', 2, '', ('kunit', 'test_pks'), r'pks_absent|ftrace', '', ''))
+        'max', 2, '', ('kunit', 'test_pks'), r'pks_absent', '', ''))
 
 SCENARIOS = (
     # These two have all tests that must pass without a warning, and S3.
@@ -24,12 +24,12 @@ SCENARIOS = (
     Scenario('4-cpus', 'suspend', smp=4),
     # The tests that may skip need a second CPU.
     Scenario('1-cpu', 'test', smp=1,
-             skips=r'pks_absent|ftrace|migrate|retire|rebirth|idle|IPI from another|CPU offline'),
+             skips=r'pks_absent|migrate|retire|rebirth|idle|IPI from another|CPU offline'),
     Scenario('4-level-paging', 'test', cmdline='no5lvl', expect=r'guest: no la57'),
     Scenario('pti', 'test', cmdline='pti=on',
              expect=r'Kernel/User page tables isolation: (force )?enabled'),
     # Handlers of interrupts are threads, and softirqs run in one.
-    Scenario('threadirqs', 'test', cmdline='threadirqs'),
+    Scenario('threadirqs', 'test', cmdline='threadirqs', skips=r'pks_absent|timer softirq'),
     # Oopses and warns on purpose.
     Scenario('crash', 'crash', cmdline='kunit.enable=0 panic_on_warn=0 threadirqs run_pks_early',
              suites=('test_pks',),
@@ -52,8 +52,10 @@ if boot.FRED == 'on':
 # What the kernels of configs/ change in all boots: tests that may skip as well,
 # more on the command line, reports that may show, how much longer it takes, and
 # whether it comes back from S3.
+# What takes the configuration of VARIANT=debug.
+DEBUG_ONLY = r'rights taken to user mode|kmemleak|ftrace'
 Variant = collections.namedtuple('Variant', 'skips cmdline dues slower suspends',
-                                 defaults=('rights taken to user mode', '', '', 1, True))
+                                 defaults=(DEBUG_ONLY, '', '', 1, True))
 
 VARIANTS = {
     '': Variant(),
@@ -63,7 +65,8 @@ VARIANTS = {
     # KCSAN does not come back from S3, with nopks neither.
     'kcsan': Variant(cmdline='panic_on_warn=0', slower=5, suspends=False,
                      dues=r'BUG: KCSAN: data-race in (?!.*pks)|^Reported by Kernel Concurrency'),
-    'module': Variant(),
+    # A module cannot ask for a key while the kernel boots.
+    'module': Variant(f'{DEBUG_ONLY}|too early'),
     'inject': Variant(),
 }
 
