@@ -321,10 +321,6 @@ static void take_away(struct slot *slot)
 {
 	int pkey = slot->p.pkey;
 
-	/* It takes two epochs, and a boot has 65535. A long soak goes on without. */
-	if (READ_ONCE(current->thread.pks.epoch) > U16_MAX - 2)
-		return;
-
 	down_write(&slot->sem);
 	pks_page_unmap(&slot->p);
 	WRITE_ONCE(slot->times, slot->times + 1);
@@ -348,7 +344,10 @@ static int churn(void *unused)
 	bool probed = false;
 
 	while (!kthread_should_stop()) {
-		/* Each time takes two of the 65535 epochs of a boot. Leave some to clean_up(). */
+		/*
+		 * Each time takes two of the 65535 epochs of a boot. A long soak goes on
+		 * without, and leaves some to clean_up().
+		 */
 		if (current->thread.pks.epoch < U16_MAX - 2 * SLOTS)
 			take_away(&slots[HANDLER_SLOTS + dice(&state, SLOTS - HANDLER_SLOTS)]);
 
