@@ -65,8 +65,8 @@ VARIANTS = {
     # KCSAN does not come back from S3, with nopks neither.
     'kcsan': Variant(cmdline='panic_on_warn=0', slower=5, suspends=False,
                      dues=r'BUG: KCSAN: data-race in (?!.*pks)|^Reported by Kernel Concurrency'),
-    # A module cannot ask for a key while the kernel boots.
-    'module': Variant(f'{DEBUG_ONLY}|too early'),
+    # A module cannot ask for a key while the kernel boots, nor call what is not exported.
+    'module': Variant(f'{DEBUG_ONLY}|too early|vmalloc_node_range|page_range'),
     'inject': Variant(),
 }
 

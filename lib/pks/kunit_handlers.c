@@ -15,7 +15,6 @@
 #include <asm/debugreg.h>
 #include <asm/hardirq.h>
 #include <asm/irq_vectors.h>
-#include <asm/nmi.h>
 #include <asm/trapnr.h>
 
 #include "pks_kunit.h"

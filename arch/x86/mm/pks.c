@@ -153,6 +153,8 @@ noinstr void __pks_exit(struct pt_regs *regs)
  *
  * The slow path of pks_call_enter(). The rights are saved first: a key that is retired
  * before they are given back is closed then, by its epoch.
+ *
+ * Return: the rights, for __pks_call_exit().
  */
 noinstr union pks_rights __pks_call_enter(void)
 {
