@@ -65,13 +65,14 @@ def checkpatch():
     found = collections.Counter()
     bad = []
     progress(f'checkpatch.pl on {len(mails())} patches')
-    # The sources are no repository that knows the commits which the messages name.
     # scripts/export signs all of them off or, without a sender, none.
     signed = any('\nSigned-off-by: ' in read_mail(mail)[0] for mail in mails())
     for mail in mails():
+        # The sources have no history, in which checkpatch could look up the commits that a
+        # message names.
         said = output('perl', 'scripts/checkpatch.pl', '--strict', '--no-summary', '--terse',
-                      '--show-types', '--showfile', '--ignore', 'UNKNOWN_COMMIT_ID', *([] if signed else ['--no-signoff']), mail,
-                      cwd=pristine(), status=(0, 1))
+                      '--show-types', '--showfile', '--ignore', 'UNKNOWN_COMMIT_ID',
+                      *([] if signed else ['--no-signoff']), mail, cwd=pristine(), status=(0, 1))
         for line in said.splitlines():
             match = re.match(r'(\S+?):\d+: (?:ERROR|WARNING|CHECK):(\w+):', line)
             if match and (match[2], match[1]) in justified:
