@@ -20,6 +20,8 @@ MATRIX = (
     ('off', None, OFF, '', (), ()),
     ('no-tests', None, TESTS_OFF, 'core', (), ()),
     ('module', None, ('CONFIG_MODULES=y', 'CONFIG_PKS_KUNIT_TEST=m', 'CONFIG_PKS_TEST=m'), 'all', (), ()),
+    ('traced', None, ('CONFIG_FTRACE=y', 'CONFIG_FUNCTION_TRACER=y', 'CONFIG_DEBUG_KERNEL=y',
+                      'CONFIG_DEBUG_KMEMLEAK=y'), 'all', (), ()),
     ('fred', None, ('CONFIG_X86_FRED=y', 'CONFIG_EXPERT=y'), 'all', (), ()),
     ('one-cpu', None, ('CONFIG_SMP=n',), 'core', (), ()),
     ('rt', None, ('CONFIG_EXPERT=y', 'CONFIG_PREEMPT_RT=y', 'CONFIG_PREEMPT=n'), 'all', (), ()),
@@ -32,7 +34,10 @@ MATRIX = (
 )
 # Changed files that not every kernel has, and what they take.
 TAKES = {'arch/x86/kernel/process_64.o': 'CONFIG_X86_64', 'arch/x86/mm/pkeys.o': 'CONFIG_X86_64',
-         'arch/x86/entry/entry_fred.o': 'CONFIG_X86_FRED'}
+         'arch/x86/entry/entry_fred.o': 'CONFIG_X86_FRED', 'arch/x86/kernel/msr.o': 'CONFIG_X86_MSR',
+         'arch/x86/kernel/kprobes/opt.o': 'CONFIG_OPTPROBES', 'arch/x86/kernel/rethook.o': 'CONFIG_RETHOOK',
+         'arch/x86/kernel/kprobes/ftrace.o': 'CONFIG_KPROBES_ON_FTRACE',
+         'mm/kmemleak.o': 'CONFIG_DEBUG_KMEMLEAK'}
 
 
 def objects(topics, which):
