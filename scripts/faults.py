@@ -83,7 +83,7 @@ FAULTS = (
      r'(word, r.word\);\n\t)pks_revalidate_and_write', r'\1pks_write_msr'),
     ('retire-closed', 'the IPI leaves threads alone that are all closed', PKS_C,
      r'(assert_irqs_disabled\(\);\n\n\t)pks_revalidate_and_write',
-     r'\1if (!pks_rights_are(current, PKRS_INIT_VALUE))\n\t\tpks_load'),
+     r'\1if (!pks_rights_are(current, PKRS_INIT_VALUE))\n\t\tpks_revalidate_and_write'),
     ('switch-epoch', 'a closed thread keeps its epoch', PKS_H,
      r'\telse\n\t\tWRITE_ONCE\(next->thread.pks.epoch, READ_ONCE\(pks_epoch\)\);\n', ''),
     ('switch-msr', 'a switch to a closed thread does not look at the MSR', PKS_H,
