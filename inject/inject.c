@@ -232,13 +232,16 @@ static unsigned int dice(unsigned int sides)
 	return (dice_state >> 11) % sides;
 }
 
-/* What oopses, warns or uses up the keys on purpose; test_pks -d has these. */
+/* What oopses, warns or uses up the keys on purpose, or waits for threads: for test_pks_64 -d. */
 static const char *const on_purpose[] = {
 	"stray-write", "stray-read", "readonly-write", "unpin", "misuse", "warn", "epochs",
+	"worker", "irq-thread", "ksoftirqd",
+	/* The kernel of this test does not have it. */
+	"kmemleak",
 	/* There is one for all files, so two processes at once disturb each other. */
 	"watch-tick",
-	/* Nobody here wakes the machine; test_pks -s has it. */
-	"suspend"
+	/* Nobody here wakes the machine: for test_pks_64 -s and -H. */
+	"suspend", "hibernate"
 };
 static char names[40][32];
 static int nr_names;
