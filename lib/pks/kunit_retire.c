@@ -57,6 +57,32 @@ static struct pks_worker *start_faulter(struct kunit *test, int cpu, struct pks_
 	return w;
 }
 
+/* Two workers, each at its gate: one sleeps on CPU 0, and one spins on another CPU. */
+struct pair {
+	struct pks_worker	*sleeping;
+	struct pks_worker	*running;
+};
+
+static struct pair start_pair(struct kunit *test, int other, void (*sleep)(struct pks_worker *),
+			      void (*spin)(struct pks_worker *), struct pks_page *p)
+{
+	struct pair pair = {
+		.sleeping	= pks_worker_start(test, 0, sleep, p),
+		.running	= pks_worker_start(test, other, spin, p),
+	};
+
+	pks_worker_await(test, pair.sleeping);
+	pks_worker_await(test, pair.running);
+
+	return pair;
+}
+
+static void join_pair(struct kunit *test, struct pair pair)
+{
+	pks_worker_join(test, pair.sleeping);
+	pks_worker_join(test, pair.running);
+}
+
 static void expect_revoked(struct kunit *test, struct pks_worker *w, const char *who)
 {
 	KUNIT_EXPECT_EQ_MSG(test, w->in_window, PKS_READWRITE, "%s never had the right", who);
@@ -64,19 +90,23 @@ static void expect_revoked(struct kunit *test, struct pks_worker *w, const char 
 	KUNIT_EXPECT_EQ(test, w->pkrs_after_wait, PKRS_INIT_VALUE);
 }
 
+static void expect_pair_revoked(struct kunit *test, struct pair pair)
+{
+	expect_revoked(test, pair.sleeping, "a sleeping thread");
+	expect_revoked(test, pair.running, "a running thread");
+}
+
 void pks_test_retire(struct kunit *test)
 {
-	struct pks_worker *sleeping, *running, *faulting;
 	struct pks_page *p = pks_kunit_page(test, "old");
 	int other = pks_other_cpu(test, 0);
+	struct pks_worker *faulting;
+	struct pair pair;
 
 	pks_hold_keys(test, NULL);
 	pks_pin(test, 0);
 	faulting = start_faulter(test, 0, p);
-	sleeping = pks_worker_start(test, 0, pks_open_and_sleep, p);
-	running = pks_worker_start(test, other, pks_open_and_spin, p);
-	pks_worker_await(test, sleeping);
-	pks_worker_await(test, running);
+	pair = start_pair(test, other, pks_open_and_sleep, pks_open_and_spin, p);
 	pks_worker_await(test, faulting);
 	pks_mk_readwrite(p->pkey);
 
@@ -91,13 +121,11 @@ void pks_test_retire(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pks_seen(p->addr), PKS_READWRITE);
 	KUNIT_EXPECT_EQ(test, pks_seen(p->addr), PKS_READWRITE);
 
-	pks_worker_join(test, sleeping);
-	pks_worker_join(test, running);
+	join_pair(test, pair);
 	pks_worker_join(test, faulting);
 	pks_mk_noaccess(p->pkey);
 
-	expect_revoked(test, sleeping, "a sleeping thread");
-	expect_revoked(test, running, "a running thread");
+	expect_pair_revoked(test, pair);
 	expect_revoked(test, faulting, "an interrupted context");
 }
 
@@ -105,17 +133,14 @@ void pks_test_retire(struct kunit *test)
 void pks_test_retire_at_alloc(struct kunit *test)
 {
 	struct pks_page *p = pks_kunit_page(test, "unowned");
-	struct pks_worker *sleeping, *running;
 	int other = pks_other_cpu(test, 0);
+	struct pair pair;
 
 	pks_hold_keys(test, NULL);
 	pks_pin(test, 0);
 	pks_key_free(p->pkey);
 
-	sleeping = pks_worker_start(test, 0, pks_open_and_sleep, p);
-	running = pks_worker_start(test, other, pks_open_and_spin, p);
-	pks_worker_await(test, sleeping);
-	pks_worker_await(test, running);
+	pair = start_pair(test, other, pks_open_and_sleep, pks_open_and_spin, p);
 	pks_mk_readwrite(p->pkey);
 	KUNIT_EXPECT_EQ(test, pks_seen(p->addr), PKS_READWRITE);
 
@@ -123,10 +148,8 @@ void pks_test_retire_at_alloc(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pks_seen(p->addr), PKS_NOACCESS);
 	KUNIT_EXPECT_TRUE(test, pks_all_closed());
 
-	pks_worker_join(test, sleeping);
-	pks_worker_join(test, running);
-	expect_revoked(test, sleeping, "a sleeping thread");
-	expect_revoked(test, running, "a running thread");
+	join_pair(test, pair);
+	expect_pair_revoked(test, pair);
 }
 
 /* Open the key, and keep it over a context switch. */
@@ -161,30 +184,22 @@ static void expect_kept(struct kunit *test, struct pks_worker *w)
 void pks_test_rebirth(struct kunit *test)
 {
 	struct pks_page *p = pks_kunit_page(test, "old");
-	struct pks_worker *sleeping, *running;
 	int other = pks_other_cpu(test, 0);
+	struct pair pair;
 
 	pks_hold_keys(test, NULL);
 	pks_pin(test, 0);
-	sleeping = pks_worker_start(test, 0, sleep_and_open, p);
-	running = pks_worker_start(test, other, spin_and_open, p);
-	pks_worker_await(test, sleeping);
-	pks_worker_await(test, running);
+	pair = start_pair(test, other, sleep_and_open, spin_and_open, p);
 	pks_key_free(p->pkey);
 	pks_kunit_key_again(test, p);
-	pks_worker_join(test, sleeping);
-	pks_worker_join(test, running);
-	expect_kept(test, sleeping);
-	expect_kept(test, running);
+	join_pair(test, pair);
+	expect_kept(test, pair.sleeping);
+	expect_kept(test, pair.running);
 
-	sleeping = pks_worker_start(test, 0, pks_open_and_sleep, p);
-	running = pks_worker_start(test, other, pks_open_and_spin, p);
-	pks_worker_await(test, sleeping);
-	pks_worker_await(test, running);
-	pks_worker_join(test, sleeping);
-	pks_worker_join(test, running);
-	expect_kept(test, sleeping);
-	expect_kept(test, running);
+	pair = start_pair(test, other, pks_open_and_sleep, pks_open_and_spin, p);
+	join_pair(test, pair);
+	expect_kept(test, pair.sleeping);
+	expect_kept(test, pair.running);
 }
 
 /*
