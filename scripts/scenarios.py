@@ -91,12 +91,15 @@ def mode(scenario):
     return 'test' if scenario.mode == 'suspend' and not VARIANTS[boot.VARIANT].suspends else scenario.mode
 
 
-def judge(scenario, log):
-    """The Verdict on a log."""
+def judge(scenario, log, wrong=None):
+    """The Verdict on a log, of a boot in which this went WRONG."""
     variant = VARIANTS[boot.VARIANT]
-    return verdict.Verdict(log, mode(scenario), scenario.suites,
-                           either(scenario.skips, variant.skips), scenario.expect,
-                           either(scenario.dues, variant.dues))
+    result = verdict.Verdict(log, mode(scenario), scenario.suites,
+                             either(scenario.skips, variant.skips), scenario.expect,
+                             either(scenario.dues, variant.dues))
+    if wrong:
+        result.problems.insert(0, wrong)
+    return result
 
 
 def transcript(log, mode, **how):
@@ -118,10 +121,7 @@ def run(scenario, prefix='', timeout=120, folder=None):
     cmdline = f'pks.mode={mode(scenario)} {variant.cmdline} {scenario.cmdline}'
     wrong = boot.boot(log, scenario.cpu, scenario.smp, ' '.join(cmdline.split()),
                       timeout=timeout * variant.slower, folder=folder)
-    result = judge(scenario, log)
-    if wrong:
-        result.problems.insert(0, wrong)
-    return result, log
+    return judge(scenario, log, wrong), log
 
 
 @dataclasses.dataclass
