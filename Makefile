@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: help run test shell image negative-control check-series series check check-full
-.PHONY: bench bench-native verify soak inject clean distclean
+.PHONY: bench bench-native verify soak inject repeat clean distclean
 
 ifneq ($(filter-out on off,$(FRED)),)
 $(error FRED=$(FRED) is neither on nor off)
@@ -38,6 +38,7 @@ help:
 	@echo '  make bench-native      the same on this machine, if it has PKS: as root'
 	@echo '  make verify            explore all orders of what can happen to the core'
 	@echo '  make soak MINUTES=60   let everything strike at random; SEED=n repeats the choices'
+	@echo '  make repeat RUNS=50    so many runs of each boot of "make test"; BUSY=2 loops beside them'
 	@echo '  make inject            faults and deaths in open windows; SEED=n repeats the fuzzer'
 	@echo '  make check-series      check that patches/ is consistent'
 	@echo '  make negative-control  leave out each hook of the series in turn: tests must fail'
@@ -56,6 +57,7 @@ DO :=
 test: DO = scripts/test $(BOOTS)
 soak: DO = scripts/soak $(or $(MINUTES),1) $(SEED)
 inject: DO = scripts/inject $(BOOTS)
+repeat: DO = scripts/repeat $(or $(RUNS),10) $(or $(BUSY),0) $(BOOTS)
 bench: DO = scripts/bench $(CPUS)
 check: DO = scripts/check $(CHECKS)
 check-full: DO = scripts/check $(or $(CHECKS),full)
@@ -69,7 +71,7 @@ image:
 run: image
 	@scripts/run
 
-test soak: image
+test soak repeat: image
 	@$(DO)
 
 shell: image
