@@ -18,20 +18,30 @@ ifneq ($(and $(FRED),$(filter-out negative-control inject,$(chosen))),)
 $(error $(chosen) takes no FRED)
 endif
 
-export KERNEL VARIANT FRED
+# The kernel: that of the tree KERNEL, or LINUX, or the one that Debian 12 and 13 have themselves.
+ifneq ($(KERNEL),)
+LINUX := $(shell awk '/^(VERSION|PATCHLEVEL) = / { v = v s $$3; s = "." } END { print v }' '$(KERNEL)/Makefile')
+endif
+LINUX ?= 6.12
+versions := $(patsubst patches/%/series,%,$(wildcard patches/*/series))
+ifeq ($(filter $(LINUX),$(versions)),)
+$(error there are no patches for Linux $(LINUX), but for $(versions))
+endif
+
+export LINUX KERNEL VARIANT FRED
 export PYTHONDONTWRITEBYTECODE := 1
 
 help:
-	@echo 'Protection Keys Supervisor for Linux 6.12'
+	@echo 'Protection Keys Supervisor for Linux $(LINUX)'
 	@echo
 	@echo '  make run               build the kernel, boot it and show PKS at work'
 	@echo '  make test              build, and run all tests'
 	@echo '  make test BOOTS="a b"  only these boots of it, e.g. "2-cpus crash"'
 	@echo '  make shell             build, and boot to a shell'
-	@echo '  make image             only build: build/image/{bzImage,initramfs.cpio.gz,cmdline}'
-	@echo '  make series            write it as mail to build/series/; it quotes the last "make test"'
+	@echo '  make image             only build: image/{bzImage,initramfs.cpio.gz,cmdline} in build/$(LINUX)'
+	@echo '  make series            write it as mail to build/$(LINUX)/series; it quotes the last "make test"'
 	@echo '  make check             what a maintainer would run on it'
-	@echo '  make check-full        that, and what takes longer; a report is in build/check/'
+	@echo '  make check-full        that, and what takes longer; a report is in build/$(LINUX)/check'
 	@echo '  make check CHECKS="a"  only these checks, e.g. "off bloat"'
 	@echo '  make bench             count instructions, with and without the series'
 	@echo '  make bench CPUS=1      only with so many CPUs'
@@ -45,45 +55,46 @@ help:
 	@echo '  make clean             remove what was built'
 	@echo '  make distclean         remove all of build/, unpacked sources and QEMU too'
 	@echo
-	@echo 'Missing Debian packages are installed. KERNEL=/path/to/linux-6.12.y builds from'
-	@echo 'a tree of your own, which is only read. VARIANT=debug, kcsan or module adds'
-	@echo 'configs/VARIANT.config to the kernel of run, test, shell and soak. FRED=on runs what'
+	@echo 'LINUX=$(subst $() $(),| LINUX=,$(versions)) names the kernel. KERNEL=/path/to/linux builds from a tree of your'
+	@echo 'own, of one of these versions, which is only read. Missing Debian packages are installed.'
+	@echo 'VARIANT=debug, kcsan or module adds a configuration of test/guest/configs to the kernel'
+	@echo 'of run, test, shell and soak. FRED=on runs what'
 	@echo 'they and inject boot on a CPU with FRED. All that is made goes to build/; one make at'
 	@echo 'a time there, as most build or change the kernel in it.'
 
 # The programs that run after the build, with their arguments. With "-n" they only check the
 # arguments, so that a wrong one is refused ahead of the build.
 DO :=
-test: DO = scripts/test $(BOOTS)
-soak: DO = scripts/soak $(or $(MINUTES),1) $(SEED)
-inject: DO = scripts/inject $(BOOTS)
-repeat: DO = scripts/repeat $(or $(RUNS),10) $(or $(BUSY),0) $(BOOTS)
-bench: DO = scripts/bench $(CPUS)
-check: DO = scripts/check $(CHECKS)
-check-full: DO = scripts/check $(or $(CHECKS),full)
+test: DO = test/run $(BOOTS)
+soak: DO = test/soak/run $(or $(MINUTES),1) $(SEED)
+inject: DO = test/inject/run $(BOOTS)
+repeat: DO = test/repeat $(or $(RUNS),10) $(or $(BUSY),0) $(BOOTS)
+bench: DO = test/bench/run $(CPUS)
+check: DO = test/check $(CHECKS)
+check-full: DO = test/check $(or $(CHECKS),full)
 
 image:
 	@scripts/setup
 	@$(if $(DO),$(DO) -n)
-	@$(if $(FRED),scripts/qemu-fred)
+	@$(if $(FRED),test/qemu/build)
 	@scripts/build
 
 run: image
-	@scripts/run
+	@test/demo
 
 test soak repeat: image
 	@$(DO)
 
 shell: image
-	@python3 vm/boot.py
+	@test/shell
 
 negative-control: image
-	@scripts/negative-control; usual=$$?; VARIANT=debug scripts/build && \
-		VARIANT=debug scripts/negative-control && exit $$usual
+	@test/negative/run; usual=$$?; VARIANT=debug scripts/build && \
+		VARIANT=debug test/negative/run && exit $$usual
 
-# The unchanged sources are named in build/linux.source.
+# The unchanged sources are named in linux.source.
 series: image
-	@scripts/export "$$(cut -d' ' -f3- build/linux.source)"
+	@scripts/export "$$(cut -d' ' -f3- build/$(LINUX)/linux.source)"
 
 check check-full: series
 	@scripts/setup check
@@ -98,16 +109,17 @@ inject: image
 	@$(DO)
 
 verify: image
-	@scripts/verify
+	@test/model/run
 
 bench-native:
-	@scripts/bench-native
+	@test/bench/native
 
 check-series:
 	@scripts/check-series
 
 clean:
-	@[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name 'src*' ! -name qemu -exec rm -rf {} +
+	@[ ! -d build ] || find build -mindepth 2 -maxdepth 2 ! -path 'build/qemu/*' ! -name 'src*' \
+		! -name '*.tar.xz' -exec rm -rf {} +
 
 distclean:
 	@rm -rf build

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0
 """The patch series: which topics in which order, and what belongs to each."""
+import glob
 import hashlib
 import os
 import re
 import shutil
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PATCHES = os.path.join(ROOT, 'patches', '6.12')
+# The kernel that is built and tested. A version is a folder of patches/.
+VERSION = os.environ.get('LINUX') or '6.12'
+BUILD = os.path.join(ROOT, 'build', VERSION)
 # The search path with ccache, if that is installed; see scripts/build.
 PATH = '/usr/lib/ccache:' + os.environ.get('PATH', '/usr/bin:/bin')
 # Git in this repository, whoever owns its folder.
 GIT = ('git', '-c', 'safe.directory=*', '-C', ROOT)
-# Folders of this repository that mirror the kernel tree.
-MIRROR = ('arch', 'include', 'lib', 'kernel', 'mm', 'Documentation/arch', 'tools')
+# What is not of the kernel at the top.
+OWN = {'.ci', '.git', 'build', 'docs', 'patches', 'scripts', 'test'}
 
 
 class Error(Exception):
@@ -22,10 +25,11 @@ class Error(Exception):
 class Topic:
     """One patch and the new files that arrive with it."""
 
-    def __init__(self, name, files):
+    def __init__(self, folder, name, group, files):
         self.name = name
+        self.group = group
         self.files = files
-        self.patch = os.path.join(PATCHES, name + '.patch')
+        self.patch = os.path.join(folder, name + '.patch')
 
     def text(self):
         """The patch, message and hunks."""
@@ -34,7 +38,7 @@ class Topic:
 
     def message(self):
         """Subject and body."""
-        head = self.text().partition('\n---\n')[0]
+        head = re.split(r'^(?:---$|diff |--- a/)', self.text(), maxsplit=1, flags=re.M)[0]
         subject, _, body = head.partition('\n\n')
         return subject.removeprefix('Subject: '), body.strip()
 
@@ -43,29 +47,53 @@ class Topic:
         return re.findall(r'^\+\+\+ b/(\S+)', self.text(), re.M)
 
 
-def topics():
-    """All topics in order."""
-    result = []
-    path = os.path.join(PATCHES, 'series')
+def versions():
+    """The kernels that there are patches for, the oldest first."""
+    found = [os.path.basename(os.path.dirname(path)) for path in
+             glob.glob(os.path.join(ROOT, 'patches', '*', 'series'))]
+    return sorted(found, key=lambda version: [int(number) for number in version.split('.')])
+
+
+def patches(version=VERSION):
+    """The folder of all that depends on the kernel VERSION."""
+    if version not in versions():
+        raise Error(f'there are no patches for Linux {version}, but for {" and ".join(versions())}')
+    return os.path.join(ROOT, 'patches', version)
+
+
+def groups():
+    """The group and the new files of each topic, in the order of topics, from patches/topics."""
+    found, last = {}, None
+    path = os.path.join(ROOT, 'patches', 'topics')
     with open(path, encoding='utf-8') as f:
         for number, line in enumerate(f, 1):
             words = line.split('#')[0].split()
-            if not words:
-                continue
             # A line that is indented goes on with the files of its topic.
-            if line[0].isspace():
-                if not result:
+            if words and line[0].isspace():
+                if last is None:
                     raise Error(f'{path}:{number}: files without a topic')
-                result[-1].files += words
-            else:
-                result.append(Topic(words[0], words[1:]))
-    return result
+                last.extend(words)
+            elif words:
+                group, name, *last = words
+                found[name] = group, last
+    return found
 
 
-def digest():
+def topics(version=VERSION):
+    """The topics of the series for the kernel VERSION, in order: what quilt calls a series file."""
+    folder, known = patches(version), groups()
+    with open(os.path.join(folder, 'series'), encoding='utf-8') as f:
+        names = [line.strip().removesuffix('.patch') for line in f if line.strip() and line[0] != '#']
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise Error(f'{folder}/series names {unknown[0]}, which patches/topics does not')
+    return [Topic(folder, name, *known[name]) for name in names]
+
+
+def digest(version=VERSION):
     """Names this state of the series: its patches and its new files."""
     state = hashlib.sha256()
-    for topic in topics():
+    for topic in topics(version):
         for path in (topic.patch, *(os.path.join(ROOT, f) for f in topic.files)):
             with open(path, 'rb') as f:
                 state.update(f.read())
@@ -77,9 +105,9 @@ STATE = '.pks-digest'
 
 
 def built():
-    """The state that build/linux has, and with it all that is built and booted."""
+    """The state that the patched sources have, and with them all that is built and booted."""
     try:
-        with open(os.path.join(ROOT, 'build', 'linux', STATE), encoding='utf-8') as f:
+        with open(os.path.join(BUILD, 'linux', STATE), encoding='utf-8') as f:
             return f.read().strip()
     except FileNotFoundError:
         return None
@@ -103,9 +131,10 @@ def git_env(name, mail):
 
 
 def new_files():
-    """The kernel files that this repository contains whole."""
+    """The kernel files that this repository contains whole. A folder that is not the project's
+    own is one of the kernel."""
     found = []
-    for top in MIRROR:
+    for top in sorted(set(os.listdir(ROOT)) - OWN):
         for folder, _, files in os.walk(os.path.join(ROOT, top)):
             found += [os.path.relpath(os.path.join(folder, name), ROOT) for name in files]
     return sorted(found)
