@@ -319,13 +319,13 @@ static void pks_test_every_cpu_on(struct kunit *test)
 static void pks_test_absent(struct kunit *test)
 {
 	bool warned = test_taint(TAINT_WARN), has_msr;
-	u64 before = 0, after = 0;
+	u32 before = 0, after = 0, high;
 
 	if (pks_enabled())
 		kunit_skip(test, "PKS is on");
 
 	/* Turned off by "nopks", the CPU has the MSR all the same. */
-	has_msr = !rdmsrl_safe(MSR_IA32_PKRS, &before);
+	has_msr = !rdmsr_safe(MSR_IA32_PKRS, &before, &high);
 
 	KUNIT_EXPECT_EQ(test, pks_key_alloc("absent"), -EOPNOTSUPP);
 	KUNIT_EXPECT_EQ(test, pks_key_alloc(NULL), -EOPNOTSUPP);
@@ -337,7 +337,7 @@ static void pks_test_absent(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_taint(TAINT_WARN), warned);
 	KUNIT_EXPECT_EQ(test, current->thread.pks.pkrs, PKRS_INIT_VALUE);
 	KUNIT_EXPECT_FALSE(test, __read_cr4() & X86_CR4_PKS);
-	KUNIT_EXPECT_EQ(test, !rdmsrl_safe(MSR_IA32_PKRS, &after), has_msr);
+	KUNIT_EXPECT_EQ(test, !rdmsr_safe(MSR_IA32_PKRS, &after, &high), has_msr);
 	KUNIT_EXPECT_EQ(test, after, before);
 }
 

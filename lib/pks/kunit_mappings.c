@@ -121,9 +121,17 @@ static void *map_ioremap_page_range(struct page *page, pgprot_t prot)
 	return map_page_range(page, prot, ioremap_page_range);
 }
 
+/* Some kernels take the bits as a number. */
+#define IOREMAP_PROT(prot)						\
+	_Generic(&ioremap_prot,						\
+		 void __iomem *(*)(phys_addr_t, size_t, pgprot_t) : (prot), \
+		 default : pgprot_val(prot))
+
 static void *map_ioremap_prot(struct page *page, pgprot_t prot)
 {
-	return (void __force *)ioremap_prot(DEVICE_PAGE, PAGE_SIZE, pgprot_val(device_prot(prot)));
+	pgprot_t device = device_prot(prot);
+
+	return (void __force *)ioremap_prot(DEVICE_PAGE, PAGE_SIZE, IOREMAP_PROT(device));
 }
 
 static void unmap_ioremap(const void *addr)
@@ -162,10 +170,7 @@ static const struct mapping {
 
 KUNIT_ARRAY_PARAM_DESC(mapping, mappings, name);
 
-const void *pks_mapping_gen_params(const void *prev, char *desc)
-{
-	return mapping_gen_params(prev, desc);
-}
+pks_generator pks_mapping_gen_params __alias(mapping_gen_params);
 
 void pks_test_mapping(struct kunit *test)
 {

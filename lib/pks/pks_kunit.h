@@ -133,6 +133,9 @@ void pks_handle(void);
 void pks_interrupt_window(struct kunit *test, const struct pks_interruption *by,
 			  enum pks_right right);
 
+/* What makes the parameters of a test, in the form that this kernel's KUnit has for it. */
+typedef typeof(*((struct kunit_case *)NULL)->generate_params) pks_generator;
+
 /* kunit_rights.c */
 void pks_test_alloc(struct kunit *test);
 void pks_test_matrix_4k(struct kunit *test);
@@ -144,7 +147,7 @@ void pks_test_no_needless_write(struct kunit *test);
 
 /* kunit_mappings.c */
 void pks_test_mapping(struct kunit *test);
-const void *pks_mapping_gen_params(const void *prev, char *desc);
+extern pks_generator pks_mapping_gen_params;
 void pks_test_split_2m(struct kunit *test);
 
 /* kunit_threads.c */
@@ -157,7 +160,7 @@ void pks_test_preempt_migrate(struct kunit *test);
 /* kunit_handlers.c */
 void pks_test_idle(struct kunit *test);
 void pks_test_handler(struct kunit *test);
-const void *pks_handler_gen_params(const void *prev, char *desc);
+extern pks_generator pks_handler_gen_params;
 void pks_test_nested(struct kunit *test);
 void pks_test_spurious(struct kunit *test);
 void pks_test_sleeping_fault(struct kunit *test);
@@ -165,8 +168,8 @@ void pks_test_sleeping_fault(struct kunit *test);
 /* kunit_probes.c */
 void pks_test_probe(struct kunit *test);
 void pks_test_probe_retire(struct kunit *test);
-const void *pks_probe_gen_params(const void *prev, char *desc);
-const void *pks_called_probe_gen_params(const void *prev, char *desc);
+extern pks_generator pks_probe_gen_params;
+extern pks_generator pks_called_probe_gen_params;
 void pks_test_ftrace_open(struct kunit *test);
 
 /* kunit_setter.c */

@@ -2,8 +2,8 @@
 """The entry code of this kernel: what of it "make verify" explores, and the faults in it."""
 
 ENTRY = 'kernel/entry/common.c'
-# Files, and where in them what interruptions go through begins.
-ENTRY_CODE = ((ENTRY, 'noinstr void irqentry_enter_from_user_mode'),)
+# Files, and the text with which begins what interruptions go through, and what follows it.
+ENTRY_CODE = ((ENTRY, 'noinstr void irqentry_enter_from_user_mode', None),)
 # By the name that test/negative/faults.py has for them: file, pattern and replacement.
 FAULTS = {
     'entry': (

@@ -8,7 +8,8 @@ import series
 from common import (CHECK, LINUX, Failed, apply_to, copy_pristine, make, note, output, pristine,
                     progress)
 
-GUEST = os.path.join(series.ROOT, 'test', 'guest', 'configs', 'guest.config')
+GUEST = (os.path.join(series.ROOT, 'test', 'guest', 'configs', 'guest.config'),
+         os.path.join(series.patches(), 'guest.config'))
 # The guest's has both.
 TESTS_OFF = ('CONFIG_PKS_KUNIT_TEST=n', 'CONFIG_PKS_TEST=n')
 OFF = (*TESTS_OFF, 'CONFIG_ARCH_ENABLE_SUPERVISOR_PKEYS=n')
@@ -53,14 +54,20 @@ def objects(topics, which):
                    'new': new | tests}[which])
 
 
+def guest():
+    """The lines of the guest's configuration."""
+    for path in GUEST:
+        with open(path, encoding='utf-8') as f:
+            yield from f.read().splitlines()
+
+
 def configure(tree, obj, default, changes, *args):
     """A configuration in which each of the changes has come to pass."""
     os.makedirs(obj, exist_ok=True)
     ours = {c.split('=')[0] for c in changes}
     lines = []
     if not default:
-        with open(GUEST, encoding='utf-8') as f:
-            lines = [line for line in f if line.split('=')[0] not in ours]
+        lines = [line + '\n' for line in guest() if line.split('=')[0] not in ours]
     path = os.path.join(obj, 'requested')
     with open(path, 'w', encoding='utf-8') as f:
         f.writelines(lines + [c + '\n' for c in changes])

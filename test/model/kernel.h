@@ -155,10 +155,11 @@ static inline void guard_irqsave(void) { }
 void irqs_off(void);
 void irqs_on(void);
 
-/* kernel/entry/common.c: what it calls ahead of the hooks would be instrumented. */
+/* The generic entry code: what it calls ahead of the hooks would be instrumented. */
 typedef struct {
 	bool exit_rcu, lockdep;
 } irqentry_state_t;
+#define irqentry_state			irqentry_state
 
 void instrumentable(void);
 bool need_resched(void);
@@ -172,11 +173,15 @@ void preempt_schedule_irq(void);
 #define preempt_count()			READ_ONCE(atomic_depth)
 #define arch_irqentry_enter(regs)	pks_enter(regs)
 #define arch_irqentry_exit(regs)	pks_exit(regs)
-#define irqentry_exit_cond_resched	raw_irqentry_exit_cond_resched
+#define irqentry_exit_cond_resched()	raw_irqentry_exit_cond_resched()
 #define instrumentation_begin()		instrumentable()
 #define instrumentation_end()		do { } while (0)
 #define enter_from_user_mode(regs)	do { } while (0)
 #define exit_to_user_mode_prepare(regs)	do { } while (0)
+#define irqentry_exit_to_user_mode_prepare(regs) do { } while (0)
+#define rseq_note_user_irq_entry()	do { } while (0)
+#define hrtimer_rearm_deferred()	instrumentable()
+#define arch_in_rcu_eqs()		false
 #define exit_to_user_mode()		do { } while (0)
 #define lockdep_hardirqs_off(addr)	instrumentable()
 #define lockdep_hardirqs_on(addr)	instrumentable()

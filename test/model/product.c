@@ -262,18 +262,25 @@ void take(struct interruption *what)
 	request(REQ_RETURN, (unsigned long)what, 0);
 }
 
+#ifdef CONFIG_X86_FRED
+/* FRED uses all of the SS slot, and ERETS checks that. */
+#define FRAME_SS	0x0123456789ab0018
+#else
+/*
+ * A CPU without FRED uses 16 bits of it. Above them is what newer kernels have there when KVM
+ * passes on an interrupt on such a CPU by way of FRED's entry code: the vector, and "64-bit".
+ */
+#define FRAME_SS	0x020000ec00000018
+#endif
+
 /* What the CPU pushes. */
 void prepare(struct interruption *what)
 {
 	struct fred_frame *frame = (void *)what->frame;
 
 	*frame = (struct fred_frame){
-		.regs = { .cs = 0x10, .flags = what->irqs_off ? 0 : 0x200, .ss = 0x18 },
+		.regs = { .cs = 0x10, .flags = what->irqs_off ? 0 : 0x200, .ss = FRAME_SS },
 	};
-#ifdef CONFIG_X86_FRED
-	/* FRED uses all of it, and ERETS checks that. */
-	frame->regs.ss = 0x0123456789ab0018;
-#endif
 }
 
 /* What IRETQ or ERETS reads. */
@@ -282,10 +289,10 @@ const char *frame_changed(struct interruption *what)
 	struct fred_frame *frame = (void *)what->frame;
 
 #ifdef CONFIG_X86_FRED
-	if (frame->regs.ss != 0x0123456789ab0018)
+	if (frame->regs.ss != FRAME_SS)
 		return "the SS slot of a FRED frame is changed";
 #else
-	if ((u16)frame->regs.ss != 0x18)
+	if ((u16)frame->regs.ss != (u16)FRAME_SS)
 		return "SS in the frame is changed";
 #endif
 	return NULL;
