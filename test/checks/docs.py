@@ -11,7 +11,7 @@ from common import BUILD, LINUX, Failed, output, progress
 def kernel_doc():
     sources = [f for t in series.topics() for f in t.files if f.endswith(('.c', '.h'))]
     for path in sources:
-        said = output('perl', 'scripts/kernel-doc', '-none', '-Wall', path, cwd=LINUX)
+        said = output(os.path.join(LINUX, 'scripts', 'kernel-doc'), '-none', '-Wall', path, cwd=LINUX)
         if said:
             raise Failed(said.splitlines())
     return f'{len(sources)} files'
