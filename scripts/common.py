@@ -64,9 +64,9 @@ def apply_to(topic, tree):
     output(os.path.join(series.ROOT, 'scripts', 'apply'), '--from', pristine(), '--to', topic, tree)
 
 
-def linux_version():
-    """The version of the sources."""
-    with open(os.path.join(pristine(), 'Makefile'), encoding='utf-8') as f:
+def linux_version(tree=None):
+    """The version of the unchanged sources, or of a TREE."""
+    with open(os.path.join(tree or pristine(), 'Makefile'), encoding='utf-8') as f:
         return '.'.join(re.findall(r'^(?:VERSION|PATCHLEVEL|SUBLEVEL) = (\d+)', f.read(), re.M))
 
 
