@@ -20,6 +20,10 @@ class Failed(Exception):
     """What a check found: lines."""
 
 
+class Skipped(Exception):
+    """Why a check cannot be made for this kernel, or with these tools."""
+
+
 def last_test():
     """The sum of the last "make test", if that was of the series as it is and nothing failed."""
     try:

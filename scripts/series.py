@@ -61,6 +61,12 @@ def patches(version=VERSION):
     return os.path.join(ROOT, 'patches', version)
 
 
+def source():
+    """The PACKAGE of Debian that has the sources, and the SUITE, "" if that is the machine's own."""
+    with open(os.path.join(patches(), 'kernel'), encoding='utf-8') as f:
+        return dict(line.strip().split('=') for line in f if '=' in line and line[0] != '#')
+
+
 def groups():
     """The group and the new files of each topic, in the order of topics, from patches/topics."""
     found, last = {}, None

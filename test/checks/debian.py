@@ -7,12 +7,11 @@ import re
 import shutil
 
 import series
-from common import BUILD, CHECK, Failed, apt_source, output, progress
+from common import BUILD, CHECK, Failed, Skipped, apt_source, output, progress
 from checks import mail
 
 SOURCE = os.path.join(CHECK, 'debian-source')
 VANILLA = os.path.join(CHECK, 'vanilla')
-PACKAGE = f'linux-source-{series.VERSION}'
 
 
 def fetch():
@@ -23,12 +22,13 @@ def fetch():
     new = f'{SOURCE}.new'
     shutil.rmtree(new, ignore_errors=True)
     progress('downloading the source package (150 MB)')
-    options = apt_source(os.path.join(new, 'apt'))
+    known = series.source()
+    options = apt_source(os.path.join(new, 'apt'), known['SUITE'])
     output('apt-get', *options, 'update')
-    said = output('apt-cache', *options, 'showsrc', PACKAGE)
+    said = output('apt-cache', *options, 'showsrc', known['PACKAGE'])
     versions = re.findall(rf'^Package: (\S+)$.*?^Version: ({re.escape(series.VERSION)}\.\S+)$', said, re.M | re.S)
     versions.sort(key=lambda v: [int(n) for n in re.findall(r'\d+', v[1])], reverse=True)
-    why = [f'no source package of {PACKAGE}']
+    why = [f'no source package of {known["PACKAGE"]}']
     for name, version in versions:
         try:
             output('apt-get', *options, '-qq', '--download-only', 'source',
@@ -40,7 +40,8 @@ def fetch():
             why = e.args[0]
             for partial in glob.glob(os.path.join(new, '*.*')):
                 os.unlink(partial)
-    raise Failed(why)
+    # Backports drops old versions, and the mirror may have none of the sources.
+    raise (Skipped(f'the sources of {known["PACKAGE"]} are not on the mirror') if known['SUITE'] else Failed(why))
 
 
 def applied(tree, copy):
