@@ -13,7 +13,6 @@
 
 #include <asm/apic.h>
 #include <asm/debugreg.h>
-#include <asm/hardirq.h>
 #include <asm/irq_vectors.h>
 #include <asm/trapnr.h>
 
@@ -464,6 +463,33 @@ void pks_test_spurious(struct kunit *test)
 	pks_mk_noaccess(p->pkey);
 
 	KUNIT_EXPECT_TRUE(test, came);
+	KUNIT_EXPECT_EQ(test, pkrs, pks_value(p->pkey, PKS_READWRITE));
+}
+
+/* Only newer kernels have it, and only with KVM for Intel. */
+void __weak x86_entry_from_kvm(unsigned int event_type, unsigned int vector);
+
+/*
+ * KVM takes an interrupt that ended its guest's turn by a call. The frame is made by FRED's
+ * entry code, without FRED as well, and has FRED's words where the rights go. The vector has no
+ * handler: its path enters and exits by itself.
+ */
+void pks_test_kvm_interrupt(struct kunit *test)
+{
+	struct pks_page *p = pks_kunit_page(test, "kvm");
+	u32 pkrs;
+
+	if (!x86_entry_from_kvm)
+		kunit_skip(test, "needs CONFIG_KVM_INTEL and x86_entry_from_kvm()");
+
+	pks_mk_readwrite(p->pkey);
+	scoped_guard(irqsave) {
+		x86_entry_from_kvm(EVENT_TYPE_EXTINT, MANAGED_IRQ_SHUTDOWN_VECTOR);
+		pkrs = pks_rdmsr();
+	}
+	KUNIT_EXPECT_EQ(test, pks_seen(p->addr), PKS_READWRITE);
+	pks_mk_noaccess(p->pkey);
+
 	KUNIT_EXPECT_EQ(test, pkrs, pks_value(p->pkey, PKS_READWRITE));
 }
 

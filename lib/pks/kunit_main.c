@@ -381,6 +381,7 @@ static struct kunit_case pks_cases[] = {
 	KUNIT_CASE_PARAM(pks_test_handler, pks_handler_gen_params),
 	KUNIT_CASE(pks_test_nested),
 	KUNIT_CASE(pks_test_spurious),
+	KUNIT_CASE(pks_test_kvm_interrupt),
 	KUNIT_CASE(pks_test_sleeping_fault),
 	KUNIT_CASE_PARAM(pks_test_probe, pks_probe_gen_params),
 	KUNIT_CASE_PARAM(pks_test_probe_retire, pks_called_probe_gen_params),

@@ -163,6 +163,7 @@ void pks_test_handler(struct kunit *test);
 extern pks_generator pks_handler_gen_params;
 void pks_test_nested(struct kunit *test);
 void pks_test_spurious(struct kunit *test);
+void pks_test_kvm_interrupt(struct kunit *test);
 void pks_test_sleeping_fault(struct kunit *test);
 
 /* kunit_probes.c */

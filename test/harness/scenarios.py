@@ -6,6 +6,7 @@ import os
 import sys
 
 from harness import boot, verdict
+import series
 
 LOGS = os.path.join(boot.OUT, 'log', f'fred-{boot.FRED}' if boot.FRED else '')
 
@@ -81,6 +82,12 @@ def either(*patterns):
     return '|'.join(p for p in patterns if p)
 
 
+def of_the_kernel():
+    """The tests that skip on this kernel."""
+    with open(os.path.join(series.patches(), 'skips'), encoding='utf-8') as f:
+        return [line.strip() for line in f if line.strip() and line[0] != '#']
+
+
 def mode(scenario):
     """What the guest does, in this variant."""
     return 'test' if scenario.mode == 'suspend' and not VARIANTS[boot.VARIANT].suspends else scenario.mode
@@ -90,7 +97,7 @@ def judge(scenario, log, wrong=None):
     """The Verdict on a log, of a boot in which this went WRONG."""
     variant = VARIANTS[boot.VARIANT]
     result = verdict.Verdict(log, mode(scenario), scenario.suites,
-                             either(scenario.skips, variant.skips), scenario.expect,
+                             either(scenario.skips, variant.skips, *of_the_kernel()), scenario.expect,
                              either(scenario.dues, variant.dues))
     if wrong:
         result.problems.insert(0, wrong)
