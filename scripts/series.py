@@ -8,7 +8,8 @@ import shutil
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # The kernel that is built and tested. A version is a folder of patches/.
-VERSION = os.environ.get('LINUX') or '6.12'
+DEFAULT = '6.12'
+VERSION = os.environ.get('LINUX') or DEFAULT
 BUILD = os.path.join(ROOT, 'build', VERSION)
 # The search path with ccache, if that is installed; see scripts/build.
 PATH = '/usr/lib/ccache:' + os.environ.get('PATH', '/usr/bin:/bin')
