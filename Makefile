@@ -20,7 +20,10 @@ endif
 
 # The kernel: that of the tree KERNEL, or LINUX, or the one that Debian 12 and 13 have themselves.
 ifneq ($(KERNEL),)
-LINUX := $(shell awk '/^(VERSION|PATCHLEVEL) = / { v = v s $$3; s = "." } END { print v }' '$(KERNEL)/Makefile')
+LINUX := $(shell awk '/^(VERSION|PATCHLEVEL) = / { v = v s $$3; s = "." } END { print v }' '$(KERNEL)/Makefile' 2>/dev/null)
+ifeq ($(LINUX),)
+$(error KERNEL=$(KERNEL) is not a Linux source tree)
+endif
 endif
 LINUX ?= 6.12
 versions := $(patsubst patches/%/series,%,$(wildcard patches/*/series))
