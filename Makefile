@@ -58,12 +58,12 @@ help:
 	@echo '  make clean             remove what was built'
 	@echo '  make distclean         remove all of build/, unpacked sources and QEMU too'
 	@echo
-	@echo 'LINUX=$(subst $() $(),| LINUX=,$(versions)) names the kernel. KERNEL=/path/to/linux builds from a tree of your'
-	@echo 'own, of one of these versions, which is only read. Missing Debian packages are installed.'
-	@echo 'VARIANT=debug, kcsan or module adds a configuration of test/guest/configs to the kernel'
-	@echo 'of run, test, shell and soak. FRED=on runs what'
-	@echo 'they and inject boot on a CPU with FRED. All that is made goes to build/; one make at'
-	@echo 'a time there, as most build or change the kernel in it.'
+	@echo 'LINUX=VERSION chooses the kernel, of $(versions). KERNEL=/path/to/linux builds from a'
+	@echo 'tree of your own, of one of these versions, which is only read. Missing Debian packages'
+	@echo 'are installed. VARIANT=debug, kcsan or module adds a configuration of test/guest/configs'
+	@echo 'to the kernel of run, test, shell and soak. FRED=on runs what they and inject boot on a'
+	@echo 'CPU with FRED. All that is made goes to build/VERSION; one make at a time there, as most'
+	@echo 'build or change the kernel in it.'
 
 # The programs that run after the build, with their arguments. With "-n" they only check the
 # arguments, so that a wrong one is refused ahead of the build.
