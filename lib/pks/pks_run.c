@@ -307,14 +307,14 @@ static int run_probe_add(struct run_probe *probe, const char *symbol, kprobe_pre
 	return register_kprobe(&probe->kp);
 }
 
-/* report_bug() in a window runs with all keys closed, and the window lasts. */
+/* What reports a WARN() in a window runs with all keys closed, and the window lasts. */
 static int run_warn(struct run_file *f)
 {
 	struct run_probe probe;
 	bool open;
 	int err;
 
-	err = run_probe_add(&probe, "report_bug", run_probe_pre);
+	err = run_probe_add(&probe, "__warn", run_probe_pre);
 	if (err)
 		return err;
 	pks_mk_readwrite(f->p.pkey);

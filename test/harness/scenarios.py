@@ -34,8 +34,8 @@ SCENARIOS = (
              suites=('test_pks',),
              dues=r'BUG: unable to handle page fault for address: ff|Oops: 002[13] |Call Trace:|'
                   # By the file that warns: which function a compiler inlines where is its affair.
-                  r'WARNING: .* at (arch/x86/(kernel/cpu/common|mm/pks_keys)|lib/pks/pks_run)\.c:|'
-                  r'WARNING: .* at .*include/(asm|linux)/pks\.h:'),
+                  r'WARNING: (.* at )?(arch/x86/(kernel/cpu/common|mm/pks_keys)|lib/pks/pks_run)\.c:|'
+                  r'WARNING: (.* at )?.*include/(asm|linux)/pks\.h:'),
     # PKS is turned off, and the CPU does not have it.
     Scenario('nopks', 'absent', cmdline='nopks', skips=r'pks/',
              expect=r'x86/pks: off: nopks on the command line'),

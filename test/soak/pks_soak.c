@@ -20,6 +20,7 @@
 #include <linux/module.h>
 #include <linux/rwsem.h>
 #include <linux/smp.h>
+#include <linux/version.h>
 
 #include <asm/apic.h>
 #include <asm/nmi.h>
@@ -276,12 +277,21 @@ static void disturb(struct soaker *me)
 	cpus_read_unlock();
 }
 
+static void setup_timer(struct hrtimer *timer)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+	hrtimer_init(timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
+	timer->function = on_timer;
+#else
+	hrtimer_setup(timer, on_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
+#endif
+}
+
 static int soak(void *arg)
 {
 	struct soaker *me = arg;
 
-	hrtimer_init(&me->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
-	me->timer.function = on_timer;
+	setup_timer(&me->timer);
 	hrtimer_start(&me->timer, ns_to_ktime(100000), HRTIMER_MODE_REL_HARD);
 	check(me, "new thread");
 	while (!kthread_should_stop()) {
