@@ -53,6 +53,12 @@ def documents(lines):
     return [doc for doc in found if doc[1:] != ['1..0']]
 
 
+def dirty(lines, dues=''):
+    """Those lines of a console, without time stamps, that report what is not due."""
+    return [line for line in lines if DIRTY.search(line) and not CLEAN.search(line)
+            and not (dues and re.search(dues, line))]
+
+
 def nodes(test, path=()):
     """The test and all its subtests, as (path, Test)."""
     yield '/'.join(path), test
@@ -86,11 +92,9 @@ class Verdict:
         self.token(lines, mode)
         if expect and not any(re.search(expect, line) for line in lines):
             self.problems.append(f'the console does not show "{expect}"')
-        dirty = [line for line in lines if DIRTY.search(line) and not CLEAN.search(line)
-                 and not KTAP.match(STAMP.sub('', line))
-                 and not (dues and re.search(dues, line))]
-        if dirty:
-            self.problems.append(f'the console is not clean: {STAMP.sub("", dirty[0])}')
+        text = [STAMP.sub('', line) for line in lines]
+        for line in dirty([line for line in text if not KTAP.match(line)], dues)[:1]:
+            self.problems.append(f'the console is not clean: {line}')
 
     def token(self, lines, mode):
         """The guest's last word, after all results."""
