@@ -28,12 +28,6 @@ FAULTS = {
         r'(\tlockdep_assert_irqs_disabled\(\);\n)'
         r'(\n\t/\* Check whether this returns to user mode)',
         r'\1\tif (!user_mode(regs))\n\t\tarch_irqentry_exit(regs);\n\2'),
-    'nmi-entry': (
-        ENTRY,
-        r'(irqentry_state_t irq_state;\n\n)\tarch_irqentry_enter\(regs\);\n', r'\1'),
-    'nmi-exit': (
-        ENTRY,
-        r'(__nmi_exit\(\);\n\n)\tarch_irqentry_exit\(regs\);\n', r'\1'),
     'entry-late': (
         ENTRY,
         r'(\t\treturn ret;\n\t\}\n\n)\tarch_irqentry_enter\(regs\);\n(.*?\tinstrumentation_end\(\);\n)'

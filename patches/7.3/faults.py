@@ -30,12 +30,6 @@ FAULTS = {
         INLINE,
         r'(\n\tinstrumentation_begin\(\);\n\tirqentry_exit_to_kernel_mode_preempt)',
         r'\n\tarch_irqentry_exit(regs);\1'),
-    'nmi-entry': (
-        ENTRY,
-        r'(irqentry_state_t irq_state;\n\n)\tarch_irqentry_enter\(regs\);\n', r'\1'),
-    'nmi-exit': (
-        ENTRY,
-        r'(__nmi_exit\(\);\n\n)\tarch_irqentry_exit\(regs\);\n', r'\1'),
     'entry-late': (
         INLINE,
         r'(\t\t\.exit_rcu = false,\n\t\};\n\n)\tarch_irqentry_enter\(regs\);\n'

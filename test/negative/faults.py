@@ -20,6 +20,7 @@ def of_the_kernel():
 KERNEL = of_the_kernel()
 
 COMMON = 'arch/x86/kernel/cpu/common.c'
+ENTRY = 'kernel/entry/common.c'
 PKS_C = 'arch/x86/mm/pks.c'
 KEYS = 'arch/x86/mm/pks_keys.c'
 PKS_H = 'arch/x86/include/asm/pks.h'
@@ -58,8 +59,10 @@ FAULTS = tuple(fault if fault[2:] else (*fault, *KERNEL.FAULTS[fault[0]]) for fa
     ('exit', 'no exit hook'),
     ('exit-idle', 'no exit hook where the idle thread was interrupted'),
     ('exit-early', 'exit hook ahead of preemption'),
-    ('nmi-entry', 'no entry hook for NMIs'),
-    ('nmi-exit', 'no exit hook for NMIs'),
+    ('nmi-entry', 'no entry hook for NMIs', ENTRY,
+     r'(irqentry_state_t irq_state;\n\n)\tarch_irqentry_enter\(regs\);\n', r'\1'),
+    ('nmi-exit', 'no exit hook for NMIs', ENTRY,
+     r'(__nmi_exit\(\);\n\n)\tarch_irqentry_exit\(regs\);\n', r'\1'),
     ('warn-entry', 'no entry hook for WARN()', TRAPS, r'\tpks_enter\(regs\);\n', ''),
     ('warn-exit', 'no exit hook for WARN()', TRAPS, r'\tpks_exit\(regs\);\n', ''),
     ('marker', 'pkrs_cache set ahead of the MSR, as V10 did', PKS_H,
