@@ -104,7 +104,7 @@ def boot(log, cpu='max', smp=2, cmdline='', timeout=300, show=None, folder=None,
                 f.flush()
                 *lines, pending = (pending + data).split(b'\n')
                 for line in lines:
-                    fred |= b'Initialize FRED on CPU0' in line
+                    fred |= line.rstrip().endswith(b'guest: fred')
                     if show:
                         show(line.decode(errors='replace').rstrip('\r'))
         finally:
