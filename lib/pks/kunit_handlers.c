@@ -307,7 +307,7 @@ static const struct pks_interruption interruptions[] = {
 
 KUNIT_ARRAY_PARAM_DESC(interruption, interruptions, name);
 
-pks_generator pks_handler_gen_params __alias(interruption_gen_params);
+PKS_GENERATOR(pks_handler_gen_params) __alias(interruption_gen_params);
 
 static void interruptions_end(void *unused)
 {

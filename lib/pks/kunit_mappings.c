@@ -121,17 +121,17 @@ static void *map_ioremap_page_range(struct page *page, pgprot_t prot)
 	return map_page_range(page, prot, ioremap_page_range);
 }
 
-/* Some kernels take the bits as a number. */
-#define IOREMAP_PROT(prot)						\
-	_Generic(&ioremap_prot,						\
-		 void __iomem *(*)(phys_addr_t, size_t, pgprot_t) : (prot), \
-		 default : pgprot_val(prot))
-
 static void *map_ioremap_prot(struct page *page, pgprot_t prot)
 {
 	pgprot_t device = device_prot(prot);
 
-	return (void __force *)ioremap_prot(DEVICE_PAGE, PAGE_SIZE, IOREMAP_PROT(device));
+	/* Some kernels take the bits as a number. */
+	return (void __force *)
+		ioremap_prot(DEVICE_PAGE, PAGE_SIZE,
+			     _Generic(&ioremap_prot,
+				      void __iomem *(*)(phys_addr_t, size_t, unsigned long) :
+				      pgprot_val(device),
+				      void __iomem *(*)(phys_addr_t, size_t, pgprot_t) : device));
 }
 
 static void unmap_ioremap(const void *addr)
@@ -170,7 +170,7 @@ static const struct mapping {
 
 KUNIT_ARRAY_PARAM_DESC(mapping, mappings, name);
 
-pks_generator pks_mapping_gen_params __alias(mapping_gen_params);
+PKS_GENERATOR(pks_mapping_gen_params) __alias(mapping_gen_params);
 
 void pks_test_mapping(struct kunit *test)
 {

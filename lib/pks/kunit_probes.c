@@ -126,7 +126,7 @@ static const struct pks_interruption probes[] = {
 
 KUNIT_ARRAY_PARAM_DESC(probe, probes, name);
 
-pks_generator pks_probe_gen_params __alias(probe_gen_params);
+PKS_GENERATOR(pks_probe_gen_params) __alias(probe_gen_params);
 
 /* Those that the code calls, so that no exception saves its rights. */
 static const struct pks_interruption *const called[] = { &probes[1], &probes[2], &probes[3] };
@@ -137,7 +137,7 @@ static void called_desc(const struct pks_interruption *const *by, char *desc)
 }
 
 KUNIT_ARRAY_PARAM(called, called, called_desc);
-pks_generator pks_called_probe_gen_params __alias(called_gen_params);
+PKS_GENERATOR(pks_called_probe_gen_params) __alias(called_gen_params);
 
 void pks_test_probe(struct kunit *test)
 {
@@ -160,7 +160,7 @@ static void retire_window(struct pks_worker *w)
  */
 void pks_test_probe_retire(struct kunit *test)
 {
-	const struct pks_interruption *by = *(const struct pks_interruption *const *)test->param_value;
+	const struct pks_interruption *const *param = test->param_value, *by = *param;
 	struct pks_handler *h = &pks_handler;
 	int other = pks_other_cpu(test, 0);
 

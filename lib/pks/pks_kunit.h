@@ -134,7 +134,7 @@ void pks_interrupt_window(struct kunit *test, const struct pks_interruption *by,
 			  enum pks_right right);
 
 /* What makes the parameters of a test, in the form that this kernel's KUnit has for it. */
-typedef typeof(*((struct kunit_case *)NULL)->generate_params) pks_generator;
+#define PKS_GENERATOR(name)	extern typeof(*((struct kunit_case *)NULL)->generate_params) name
 
 /* kunit_rights.c */
 void pks_test_alloc(struct kunit *test);
@@ -147,7 +147,7 @@ void pks_test_no_needless_write(struct kunit *test);
 
 /* kunit_mappings.c */
 void pks_test_mapping(struct kunit *test);
-extern pks_generator pks_mapping_gen_params;
+PKS_GENERATOR(pks_mapping_gen_params);
 void pks_test_split_2m(struct kunit *test);
 
 /* kunit_threads.c */
@@ -160,7 +160,7 @@ void pks_test_preempt_migrate(struct kunit *test);
 /* kunit_handlers.c */
 void pks_test_idle(struct kunit *test);
 void pks_test_handler(struct kunit *test);
-extern pks_generator pks_handler_gen_params;
+PKS_GENERATOR(pks_handler_gen_params);
 void pks_test_nested(struct kunit *test);
 void pks_test_spurious(struct kunit *test);
 void pks_test_kvm_interrupt(struct kunit *test);
@@ -169,8 +169,8 @@ void pks_test_sleeping_fault(struct kunit *test);
 /* kunit_probes.c */
 void pks_test_probe(struct kunit *test);
 void pks_test_probe_retire(struct kunit *test);
-extern pks_generator pks_probe_gen_params;
-extern pks_generator pks_called_probe_gen_params;
+PKS_GENERATOR(pks_probe_gen_params);
+PKS_GENERATOR(pks_called_probe_gen_params);
 void pks_test_ftrace_open(struct kunit *test);
 
 /* kunit_setter.c */
