@@ -619,14 +619,17 @@ static int run_ksoftirqd(struct run_file *f)
 	return err;
 }
 
-/* Keyed memory can be an object of kmemleak, which scans all memory. It has no right to. */
+/*
+ * Keyed memory can be an object of kmemleak, which scans all memory. It has no right to. An
+ * object to which too few pointers are found is also read for its checksum.
+ */
 static int run_kmemleak(struct run_file *f)
 {
 	if (!IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
 		return -EOPNOTSUPP;
 	if (f->scanned)
 		return -EEXIST;
-	kmemleak_alloc(f->p.addr, PAGE_SIZE, 0, GFP_KERNEL);
+	kmemleak_alloc(f->p.addr, PAGE_SIZE, INT_MAX, GFP_KERNEL);
 	f->scanned = true;
 
 	return 0;

@@ -163,6 +163,8 @@ FAULTS = tuple(fault if fault[2:] else (*fault, *KERNEL.FAULTS[fault[0]]) for fa
      r'\tpks_assert_closed_after\(worker->current_func\);\n', ''),
     ('debug-kmemleak', 'VARIANT=debug: kmemleak reads closed pages', 'mm/kmemleak.c',
      r'PAGE_ALIGNED\(ptr\)\) && pks_is_closed\(ptr\)', 'PAGE_ALIGNED(ptr)) && false'),
+    ('debug-checksum', 'VARIANT=debug: kmemleak takes the checksum of closed pages', 'mm/kmemleak.c',
+     r'else if \(!range_is_closed\(\(void \*\)object->pointer, object->size\)\)', 'else'),
     ('debug-assert', 'VARIANT=debug: rights go to user mode unnoticed',
      'arch/x86/include/asm/entry-common.h', r'\tpks_assert_closed\(\);\n', ''),
 ))
