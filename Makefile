@@ -25,7 +25,7 @@ ifeq ($(LINUX),)
 $(error KERNEL=$(KERNEL) is not a Linux source tree)
 endif
 endif
-LINUX ?= 6.12
+LINUX ?= $(shell cat patches/default)
 versions := $(patsubst patches/%/series,%,$(wildcard patches/*/series))
 ifeq ($(filter $(LINUX),$(versions)),)
 $(error there are no patches for Linux $(LINUX), but for $(versions))

@@ -8,7 +8,8 @@ import shutil
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # The kernel that is built and tested. A version is a folder of patches/.
-DEFAULT = '6.12'
+with open(os.path.join(ROOT, 'patches', 'default'), encoding='utf-8') as default:
+    DEFAULT = default.read().strip()
 VERSION = os.environ.get('LINUX') or DEFAULT
 BUILD = os.path.join(ROOT, 'build', VERSION)
 # The search path with ccache, if that is installed; see scripts/build.
