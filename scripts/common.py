@@ -68,12 +68,6 @@ def apply_to(topic, tree):
     output(os.path.join(series.ROOT, 'scripts', 'apply'), '--from', pristine(), '--to', topic, tree)
 
 
-def linux_version(tree=None):
-    """The version of the unchanged sources, or of a TREE."""
-    with open(os.path.join(tree or pristine(), 'Makefile'), encoding='utf-8') as f:
-        return '.'.join(re.findall(r'^(?:VERSION|PATCHLEVEL|SUBLEVEL) = (\d+)', f.read(), re.M))
-
-
 # What the report shows below the line of the check that runs.
 notes = []
 

@@ -121,6 +121,17 @@ def built():
         return None
 
 
+def linux_version(tree):
+    """The version of a source tree, such as 6.12.1."""
+    try:
+        with open(os.path.join(tree, 'Makefile'), encoding='utf-8') as f:
+            text = f.read()
+        return '.'.join(re.search(rf'^{key} = *(\d+)$', text, re.M)[1]
+                        for key in ('VERSION', 'PATCHLEVEL', 'SUBLEVEL'))
+    except (OSError, TypeError):
+        raise Error(f'{tree} is not a Linux source tree') from None
+
+
 def copy_in(source, folder, paths):
     """Copy the files that exist."""
     for path in paths:
