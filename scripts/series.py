@@ -53,6 +53,9 @@ def versions():
     """The kernels that there are patches for, the oldest first."""
     found = [os.path.basename(os.path.dirname(path)) for path in
              glob.glob(os.path.join(ROOT, 'patches', '*', 'series'))]
+    for version in found:
+        if not re.fullmatch(r'\d+\.\d+', version):
+            raise Error(f'patches/{version} is not named like a version of Linux, such as {DEFAULT}')
     return sorted(found, key=lambda version: [int(number) for number in version.split('.')])
 
 
@@ -94,7 +97,7 @@ def topics(version=VERSION):
         names = [line.strip().removesuffix('.patch') for line in f if line.strip() and line[0] != '#']
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise Error(f'{folder}/series names {unknown[0]}, which patches/topics does not')
+        raise Error(f'{folder}/series names {unknown[0]}, which patches/topics does not; add a line for it there')
     return [Topic(folder, name, *known[name]) for name in names]
 
 
