@@ -167,13 +167,16 @@ def usage():
         configure(LINUX, obj, None, ('CONFIG_MODULES=y',), *args)
         make(LINUX, obj, 'modules_prepare', *args)
         for way, flags in ways.items():
+            # Linux has LTO with clang alone: its own headers do not compile with that of gcc.
+            if way == 'LTO' and not args:
+                continue
             for bad in range(4):
                 said = complaints(obj, work, f'KCFLAGS={flags} -DBAD={bad}', *args)
                 if bad and not any('negative width' in line for line in said):
                     raise Failed([f'{name} {way}: a constant that is no key is taken, BAD={bad}'] + said)
                 if said and not bad:
                     raise Failed([f'{name} {way}: {line}' for line in said])
-    return f'{", ".join(compilers)}, each with {", ".join(ways)}'
+    return f'{", ".join(compilers)}, each with {", ".join(ways)}, but for LTO with gcc'
 
 
 def allmodconfig():
