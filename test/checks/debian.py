@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """The series on sources that are not the ones it is built from: those of kernel.org,
 and the package that Debian builds its kernels from."""
+import contextlib
 import glob
 import os
 import re
 import shutil
 
 import series
-from common import BUILD, CHECK, Failed, Skipped, apt_source, output, progress
+from common import BUILD, CHECK, Failed, Skipped, apt_source, output, pristine, progress
 from checks import mail
 
 SOURCE = os.path.join(CHECK, 'debian-source')
@@ -27,7 +28,7 @@ def fetch():
     output('apt-get', *options, 'update')
     said = output('apt-cache', *options, 'showsrc', known['PACKAGE'])
     versions = re.findall(rf'^Package: (\S+)$.*?^Version: ({re.escape(series.VERSION)}\.\S+)$', said, re.M | re.S)
-    versions.sort(key=lambda v: [int(n) for n in re.findall(r'\d+', v[1])], reverse=True)
+    versions.sort(key=lambda v: numbers(v[1]), reverse=True)
     why = [f'no source package of {known["PACKAGE"]}']
     for name, version in versions:
         try:
@@ -42,6 +43,21 @@ def fetch():
                 os.unlink(partial)
     # Backports drops old versions, and the mirror may have none of the sources.
     raise (Skipped(f'the sources of {known["PACKAGE"]} are not on the mirror') if known['SUITE'] else Failed(why))
+
+
+@contextlib.contextmanager
+def fitting(theirs):
+    """Where the series has to fit sources of the version THEIRS. A mirror can have packages
+    that were built from later sources than it has itself: patches made for those need not
+    fit older ones."""
+    try:
+        yield
+    except Failed as e:
+        ours = series.linux_version(pristine())
+        if numbers(theirs)[:3] >= numbers(ours):
+            raise
+        raise Skipped(f'the patches are for Linux {ours}, and do not fit the newest source package on '
+                      f'the mirror, {theirs}') from e
 
 
 def applied(tree, copy):
@@ -60,7 +76,8 @@ def vanilla():
     os.makedirs(VANILLA)
     progress(f'unpacking {os.path.basename(tarball)}')
     output('tar', '-xf', tarball, '-C', VANILLA, '--strip-components=1')
-    said = mail.am(VANILLA, applied(VANILLA, VANILLA + '-applied'), 'what scripts/apply gives')
+    with fitting(version(dsc)):
+        said = mail.am(VANILLA, applied(VANILLA, VANILLA + '-applied'), 'what scripts/apply gives')
     return f'{version(dsc)}: {said}'
 
 
@@ -68,6 +85,11 @@ def version(dsc):
     """The version of a source package."""
     with open(dsc, encoding='utf-8') as f:
         return re.search(r'^Version: (.*)$', f.read(), re.M)[1]
+
+
+def numbers(of):
+    """The numbers in a version, to compare it with another."""
+    return [int(n) for n in re.findall(r'\d+', of)]
 
 
 def package():
@@ -91,7 +113,8 @@ def package():
     os.unlink(names)
     with open(names, 'w', encoding='utf-8') as f:
         f.write(theirs + ours)
-    said = output('dpkg-source', '--before-build', tree)
+    with fitting(version(dsc)):
+        said = output('dpkg-source', '--before-build', tree)
     if any(word in said for word in ('fuzz', 'offset 0', 'FAILED')):
         raise Failed([line for line in said.splitlines() if 'applying' not in line])
     paths = sorted({p for t in series.topics() for p in t.changes() + t.files})
