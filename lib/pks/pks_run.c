@@ -620,16 +620,23 @@ static int run_ksoftirqd(struct run_file *f)
 }
 
 /*
- * Keyed memory can be an object of kmemleak, which scans all memory. It has no right to. An
- * object to which too few pointers are found is also read for its checksum.
+ * Keyed memory can be an object of kmemleak, which has no right to read it. An object that
+ * counts as referred to is scanned. One to which too few pointers are found is read for its
+ * checksum. The page is one of each.
  */
+static void *run_other_half(struct run_file *f)
+{
+	return (void *)f->p.addr + PAGE_SIZE / 2;
+}
+
 static int run_kmemleak(struct run_file *f)
 {
 	if (!IS_ENABLED(CONFIG_DEBUG_KMEMLEAK))
 		return -EOPNOTSUPP;
 	if (f->scanned)
 		return -EEXIST;
-	kmemleak_alloc(f->p.addr, PAGE_SIZE, INT_MAX, GFP_KERNEL);
+	kmemleak_alloc(f->p.addr, PAGE_SIZE / 2, 0, GFP_KERNEL);
+	kmemleak_alloc(run_other_half(f), PAGE_SIZE / 2, INT_MAX, GFP_KERNEL);
 	f->scanned = true;
 
 	return 0;
@@ -798,8 +805,10 @@ static int run_pks_release(struct inode *inode, struct file *file)
 	}
 	if (f->faking)
 		unregister_kprobe(&f->fault.kp);
-	if (f->scanned)
+	if (f->scanned) {
 		kmemleak_free(f->p.addr);
+		kmemleak_free(run_other_half(f));
+	}
 	if (f->has_page)
 		pks_page_put(&f->p);
 	kfree(f);
