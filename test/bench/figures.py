@@ -213,7 +213,8 @@ def plots(folder, figures):
     gnuplot(folder, 'scaling', 'Instructions, while so many threads sleep in a window', block('crowd', crowd) + f'''
 set logscale xy
 set xrange [1.5:1300]
-set yrange [200:10000]
+set yrange [2500:30000]
+set ytics (2500, 5000, 10000, 20000)
 set xtics ({', '.join(str(row[0]) for row in crowd)})
 set grid
 set xlabel "threads"

@@ -37,7 +37,7 @@ enum pks_bench {
 	BENCH_SWITCH,
 	/* The same while this many others sleep in a window. */
 	BENCH_SWITCH_CROWD,
-	/* Freeing a key and handing out another, likewise. */
+	/* Freeing a key and handing out another, while this many threads sleep in a window. */
 	BENCH_FREE_CROWD,
 };
 

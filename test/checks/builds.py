@@ -45,7 +45,7 @@ def objects(topics, which):
     """The changed files, as objects of any x86 configuration, and new ones."""
     def c_files(paths):
         return [p.removesuffix('.c') + '.o' for p in paths if p.endswith('.c') and
-                not p.startswith(('tools/', 'lib/'))]
+                not p.startswith(('tools/', 'lib/pks/'))]
 
     changed = {o for t in topics for o in c_files(t.changes())}
     new = {o for t in topics for o in c_files(t.files)}

@@ -91,3 +91,9 @@ def codespell():
     # quilt cuts the name of the function in the line of a hunk.
     output('codespell', '--ignore-regex', '^@@.*', *paths, cwd=series.ROOT)
     return f'{len(paths)} files'
+
+
+def shellcheck():
+    scripts = [p for p in output(*series.GIT, 'grep', '-lE', '^#!/bin/sh').split() if not p.endswith('.patch')]
+    output('shellcheck', *scripts, cwd=series.ROOT)
+    return f'{len(scripts)} scripts'

@@ -25,6 +25,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kselftest.h"
@@ -34,6 +35,8 @@
 #define RUN_PKS		DEBUGFS "/x86/run_pks"
 #define PKS_KEYS	DEBUGFS "/x86/pks_keys"
 #define FAIL_NTH	"/proc/thread-self/fail-nth"
+/* Seconds that a thread may take to fall asleep, on a slow emulator. */
+#define PATIENCE	60
 
 static const char *const files[] = { RUN_PKS, PKS_KEYS };
 
@@ -165,7 +168,7 @@ static bool still_to_come(void)
 {
 	char number[16] = "";
 
-	/* It may hit this, too. */
+	/* The fault that is to come may strike in this read. */
 	return pread(nth_fd, number, sizeof(number) - 1, 0) < 0 || atoi(number);
 }
 
@@ -425,14 +428,16 @@ static void killed(void)
 {
 	int status, fd = open(DEVICE, O_RDWR);
 	pid_t pid = fork();
+	time_t end;
 
 	if (!pid)
 		_exit(device("sleep") ? 1 : 0);
 	/* Returns when it is in its window. */
 	if (fd < 0 || pid < 0 || read(fd, &status, 1))
 		ksft_exit_fail_msg("sleep: %s\n", strerror(errno));
-	while (state_of(pid) != 'D')
-		sched_yield();
+	for (end = time(NULL) + PATIENCE; state_of(pid) != 'D'; sched_yield())
+		if (time(NULL) > end)
+			ksft_exit_fail_msg("sleep: still awake after %d s\n", PATIENCE);
 	if (kill(pid, SIGKILL) || waitpid(pid, &status, 0) != pid)
 		ksft_exit_fail_msg("kill: %s\n", strerror(errno));
 	close(fd);

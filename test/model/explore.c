@@ -8,6 +8,7 @@
  * again; what counts as one is the memory of the model, the part of the stacks that is in
  * use, and the registers.
  */
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +69,8 @@ char explorer_stack[1 << 16] __attribute__((aligned(16)));
 		"movq %r12, now+96; movq %r13, now+104; movq %r14, now+112; movq %r15, now+120\n" \
 		"pushfq; popq now+136\n"							\
 		"movq $explorer_stack+65536, %rsp\n"
+_Static_assert(offsetof(struct regs, r8) == 64 && offsetof(struct regs, ip) == 128 &&
+	       offsetof(struct regs, flags) == 136, "SAVE has the offsets as numbers");
 char at_shared;
 asm(".globl point, shared_point, request\n"
     "shared_point: movb $1, at_shared; jmp 1f\n"

@@ -155,7 +155,7 @@ static void schedule(void)
 	atomic_depth = me->atomic_depth;
 	current_task = task_of(me);
 	request(REQ_SWITCH, (unsigned long)prev, (unsigned long)next);
-	/* As that one. */
+	/* From here on it is that thread, in its own call of this function. */
 	me->irqs_off++;
 	switch_to(current_task);
 	me->irqs_off--;
