@@ -23,6 +23,12 @@ static struct step {
 	int			nr;
 	/* When single-stepping, the step at which another CPU retires a key. */
 	int			retire_at;
+	/* The thread that retires the key of @old in each round. NULL in @old is the end. */
+	struct pks_worker	*worker;
+	struct completion	begin;
+	struct completion	over;
+	struct pks_page		*old;
+	/* The same thread, while it waits for the moment. */
 	struct pks_worker	*retirer;
 	bool			retired;
 	/* It did not come; what this run shows is void. */
@@ -41,7 +47,8 @@ static void step_retire(void)
 	/*
 	 * The IPI is pending until this handler returns. int3's exit path is where the new
 	 * epoch becomes visible, and only while a key is open. Bounded: stop_machine() may
-	 * hold the other CPU.
+	 * hold the other CPU. And pks_key_free() begins with vm_unmap_aliases(): if somebody has
+	 * freed vmalloc memory meanwhile, that waits for this CPU to flush its TLB.
 	 */
 	pks_mk_readwrite(pkey);
 	WRITE_ONCE(step.retirer->gate.open, true);
@@ -173,12 +180,18 @@ void pks_test_interrupt_in_setter(struct kunit *test)
 	pks_mk_noaccess(p->pkey);
 }
 
-static void retire_on_go(struct pks_worker *w)
+/*
+ * One thread for all rounds. The stack of a thread that ends is vmalloc memory, and
+ * step_retire() says what that does to the next round.
+ */
+static void retire_rounds(struct pks_worker *w)
 {
-	struct pks_page *p = w->arg;
-
-	pks_gate_spin(&w->gate);
-	pks_key_free(p->pkey);
+	/* Less than the end of the test waits for this thread. */
+	while (wait_for_completion_timeout(&step.begin, PKS_PATIENCE / 2) && step.old) {
+		pks_gate_spin(&w->gate);
+		pks_key_free(step.old->pkey);
+		complete(&step.over);
+	}
 }
 
 /*
@@ -188,10 +201,12 @@ static void retire_on_go(struct pks_worker *w)
 static void retire_at(struct kunit *test, int i, struct pks_page *p, enum pks_right right,
 		      struct pks_page *old)
 {
-	struct pks_worker *w = pks_worker_new(test, pks_other_cpu(test, 0), retire_on_go, p);
+	struct pks_worker *w = step.worker;
 
-	w->arg = old;
-	pks_worker_wake(w);
+	pks_gate_init(&w->gate);
+	step.old = old;
+	complete(&step.begin);
+	pks_worker_await(test, w);
 	step.retirer = w;
 	step.retired = false;
 	step.stalled = false;
@@ -203,7 +218,9 @@ static void retire_at(struct kunit *test, int i, struct pks_page *p, enum pks_ri
 	else
 		step_interrupt(test, i, p->pkey, right, old->pkey);
 
-	pks_worker_join(test, w);
+	pks_gate_open(&w->gate);
+	if (!wait_for_completion_timeout(&step.over, PKS_PATIENCE))
+		KUNIT_FAIL_AND_ABORT(test, "%s retires no key", w->task->comm);
 	step.retirer = NULL;
 	pks_kunit_key_again(test, old);
 	pks_mk_noaccess(p->pkey);
@@ -241,17 +258,23 @@ static void retire_at_each(struct kunit *test, struct pks_page *p, enum pks_righ
  */
 void pks_test_retire_in_setter(struct kunit *test)
 {
-	/* A worker closes this one when it ends, in its own rights. */
+	/* The worker closes this one when it ends, in its own rights. */
 	struct pks_page *p = pks_kunit_page(test, "setter");
 	struct pks_page *other = pks_kunit_page(test, "other");
+	int cpu = pks_other_cpu(test, 0);
 	enum pks_right right;
 
-	pks_other_cpu(test, 0);
 	pks_hold_keys(test, NULL);
 	pks_pin(test, 0);
 	memset(&step, 0, sizeof(step));
+	init_completion(&step.begin);
+	init_completion(&step.over);
+	step.worker = pks_worker_start(test, cpu, retire_rounds, p);
 	for (right = 0; right < PKS_NR_RIGHTS; right++) {
 		retire_at_each(test, p, right, other);
 		retire_at_each(test, p, right, p);
 	}
+	step.old = NULL;
+	complete(&step.begin);
+	pks_worker_join(test, step.worker);
 }
