@@ -582,6 +582,8 @@ void pks_test_idle(struct kunit *test)
 			KUNIT_ASSERT_EQ(test, idle.pkrs, PKRS_INIT_VALUE);
 			cond_resched();
 		}
+		/* None, if neither the interrupt nor the NMI comes in all this time. */
+		KUNIT_ASSERT_GT(test, idle.nmis, 0);
 		if (idle.in_idle < 10)
 			kunit_skip(test, "CPU %d is not idle", cpu);
 	}

@@ -95,8 +95,8 @@ static int run_write(struct run_file *f)
 }
 
 /*
- * Neither returns: the thread dies of it, without the lock, which would not be
- * released again.
+ * The access oopses and kills the task. So the lock is dropped ahead of it: a dead task
+ * releases none.
  */
 static int run_stray_write(struct run_file *f)
 {
@@ -828,10 +828,8 @@ static struct dentry *run_pks_dentry;
 
 static int __init run_pks_init(void)
 {
-	struct dentry *dir = debugfs_lookup("x86", NULL);
-
-	run_pks_dentry = debugfs_create_file("run_pks", 0600, dir, NULL, &run_pks_fops);
-	dput(dir);
+	run_pks_dentry = debugfs_create_file("run_pks", 0600, arch_debugfs_dir, NULL,
+					     &run_pks_fops);
 
 	return 0;
 }

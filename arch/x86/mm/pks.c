@@ -169,8 +169,9 @@ noinstr union pks_rights __pks_call_enter(void)
  * __pks_call_exit() - Restore the rights that __pks_call_enter() returned
  * @saved: the rights
  *
- * No marker as in __pks_exit() is needed: pks_write_msr() calls nothing, so no write of
- * this context is in flight.
+ * No marker as in __pks_exit() is needed: no write of this context is in flight.
+ * pks_write_msr() calls nothing. Nor does a probe strike in it that is a jump: its WRMSR
+ * has an entry in the exception table, and kprobes does not optimize in such a function.
  */
 noinstr void __pks_call_exit(union pks_rights saved)
 {
