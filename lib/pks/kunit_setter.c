@@ -28,8 +28,6 @@ static struct step {
 	struct completion	begin;
 	struct completion	over;
 	struct pks_page		*old;
-	/* The same thread, while it waits for the moment. */
-	struct pks_worker	*retirer;
 	bool			retired;
 	/* It did not come; what this run shows is void. */
 	bool			stalled;
@@ -41,7 +39,7 @@ static struct step {
 static void step_retire(void)
 {
 	u16 epoch = READ_ONCE(current->thread.pks.epoch);
-	int pkey = step.retirer->page->pkey;
+	int pkey = step.worker->page->pkey;
 	int tries = 100000;
 
 	/*
@@ -51,7 +49,7 @@ static void step_retire(void)
 	 * freed vmalloc memory meanwhile, that waits for this CPU to flush its TLB.
 	 */
 	pks_mk_readwrite(pkey);
-	WRITE_ONCE(step.retirer->gate.open, true);
+	WRITE_ONCE(step.worker->gate.open, true);
 	while (READ_ONCE(current->thread.pks.epoch) == epoch && --tries)
 		asm volatile("int3");
 	pks_mk_noaccess(pkey);
@@ -85,7 +83,7 @@ static struct notifier_block step_nb = { .notifier_call = step_notify };
 static int step_probe(struct kprobe *kp, struct pt_regs *regs)
 {
 	step.found_open += pks_rdmsr() != PKRS_INIT_VALUE;
-	if (step.retirer && !step.retired && !step.stalled)
+	if (step.worker && !step.retired && !step.stalled)
 		step_retire();
 	return 0;
 }
@@ -207,7 +205,6 @@ static void retire_at(struct kunit *test, int i, struct pks_page *p, enum pks_ri
 	step.old = old;
 	complete(&step.begin);
 	pks_worker_await(test, w);
-	step.retirer = w;
 	step.retired = false;
 	step.stalled = false;
 	if (old != p)
@@ -221,7 +218,6 @@ static void retire_at(struct kunit *test, int i, struct pks_page *p, enum pks_ri
 	pks_gate_open(&w->gate);
 	if (!wait_for_completion_timeout(&step.over, PKS_PATIENCE))
 		KUNIT_FAIL_AND_ABORT(test, "%s retires no key", w->task->comm);
-	step.retirer = NULL;
 	pks_kunit_key_again(test, old);
 	pks_mk_noaccess(p->pkey);
 	KUNIT_EXPECT_TRUE(test, pks_all_closed());
