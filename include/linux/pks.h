@@ -53,7 +53,8 @@ int pks_key_alloc(const char *name);
  * still open to it finds it closed. Nobody may open the key after this call: it is
  * closed again only when it is handed out next.
  *
- * See pks_key_alloc() for the number of calls that a boot has.
+ * See pks_key_alloc() for the number of calls that a boot has. When these are used up,
+ * rights to the key stay where they are, and nobody gets the key again.
  *
  * A key that is not allocated triggers a WARN_ONCE() and changes nothing.
  *
