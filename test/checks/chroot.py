@@ -114,11 +114,7 @@ def fresh(name, codename):
     if os.geteuid():
         raise Failed([f'only root can make a chroot; run "make check CHECKS={name}" as root'])
     (install, *makes), promised = readme()
-    expected = {}
-    try:
-        expected['"make test" on this machine'] = last_test()
-    except Failed as e:
-        note(f'not compared with this machine: {e.args[0][0]}')
+    expected = {'"make test" on this machine': last_test()}
     if series.VERSION == series.DEFAULT:
         expected['README.md'] = promised
     else:
